@@ -1,0 +1,68 @@
+"""Puts the server together: the only module that knows every door."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+import app as package
+from app import migrations, settings
+from app.contexts.accounts import Authenticator
+from app.db import Database
+from app.settings import Settings
+from app.web.body import ApiRequest
+from app.web.documentation import DocumentationPage
+from app.web.envelope import Envelope
+from app.web.problems import EXCEPTION_HANDLERS
+from app.web.routes import ROUTES
+from app.web.unit import UnitOfWork, provide_current_scope, provide_db
+
+
+def create_app(configuration: Settings | None = None) -> Envelope:
+    """Without a configuration it comes from the environment, as a worker process needs it."""
+    configuration = configuration or settings.from_environment()
+    database = Database(configuration)
+    authenticator = Authenticator(database, configuration.token_cache_seconds)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        yield
+        await database.close()
+
+    return Envelope(
+        Litestar(
+            route_handlers=ROUTES,
+            request_class=ApiRequest,
+            dependencies={
+                "current_scope": Provide(provide_current_scope),
+                "db": Provide(provide_db),
+            },
+            middleware=[UnitOfWork(database, authenticator)],
+            exception_handlers=EXCEPTION_HANDLERS,
+            request_max_body_size=configuration.max_body_bytes,
+            state=State({"database": database, "revision": migrations.head()}),
+            lifespan=[lifespan],
+            openapi_config=_openapi(),
+            path=configuration.root_path,
+            logging_config=None,
+        )
+    )
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="agent-sessions",
+        version=package.__version__,
+        description="The server where a company's AI coding agents keep their sessions.",
+        openapi_router=Router("/", route_handlers=[], opt={"public": True}),
+        render_plugins=[JsonRenderPlugin(path="/openapi.json"), DocumentationPage()],
+        components=Components(
+            security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
+        ),
+        security=[{"token": []}],
+    )

@@ -1,0 +1,41 @@
+"""The HTTP client of the commands that talk to a server."""
+
+from typing import Any
+
+import click
+import httpx
+
+from app.cli.credentials import load_credentials
+
+
+class Refused(click.ClickException):
+    """The server said no."""
+
+    exit_code = 1
+
+
+def request(method: str, path: str, **options: Any) -> Any:
+    """The decoded answer. Raises Refused for a 4xx or 5xx, UsageError without a token."""
+    credentials = load_credentials()
+    if credentials is None:
+        raise click.UsageError("no token: set AGENT_SESSIONS_TOKEN or run `agent-sessions login`")
+    response = httpx.request(
+        method,
+        f"{credentials.url}{path}",
+        headers={"Authorization": f"Bearer {credentials.token}"},
+        timeout=30,
+        **options,
+    )
+    if response.is_success:
+        return response.json() if response.content else None
+    raise Refused(_reason(response))
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        problem = response.json()
+        detail = problem["detail"]
+        fields = ", ".join(f"{e['path']}: {e['message']}" for e in problem.get("errors", ()))
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {response.status_code}"
+    return f"{detail} ({fields})" if fields else str(detail)

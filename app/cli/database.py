@@ -1,0 +1,139 @@
+"""`db` and `doctor`."""
+
+import datetime
+import os
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from app import migrations
+from app.cli.local import data_dir_option, database_settings, json_option, with_database
+from app.cli.output import print_json
+from app.db import Database, current_revision, is_bound_by_row_security
+
+_LOW_DISK = 1024**3
+
+
+@click.group("db")
+def database_group() -> None:
+    """The database and its schema."""
+
+
+@database_group.command()
+@data_dir_option
+@json_option
+def upgrade(data_dir: Path, *, as_json: bool) -> None:
+    """Bring the schema to what this version needs."""
+    with database_settings(data_dir) as settings:
+        migrations.upgrade(settings.database_url)
+    _report(as_json, revision=migrations.head())
+
+
+@database_group.command()
+@click.argument("revision")
+@data_dir_option
+@json_option
+def downgrade(revision: str, data_dir: Path, *, as_json: bool) -> None:
+    """Take the schema back to REVISION; `base` removes everything."""
+    with database_settings(data_dir) as settings:
+        migrations.downgrade(settings.database_url, revision)
+    _report(as_json, revision=revision)
+
+
+@database_group.command()
+@data_dir_option
+@json_option
+def check(data_dir: Path, *, as_json: bool) -> None:
+    """Exit 1 when the schema is not what this version needs."""
+    found = with_database(data_dir, _revision, migrated=False)
+    _report(as_json, revision=found, needed=migrations.head())
+    if found != migrations.head():
+        raise SystemExit(1)
+
+
+@database_group.command()
+@data_dir_option
+@json_option
+def url(data_dir: Path, *, as_json: bool) -> None:
+    """The URL of the database, for psql."""
+    with database_settings(data_dir) as settings:
+        _report(as_json, url=settings.database_url)
+
+
+class Finding(NamedTuple):
+    subject: str
+    ok: bool
+    detail: str
+    """What was found, or what to do about it."""
+
+
+@click.command()
+@data_dir_option
+@json_option
+def doctor(data_dir: Path, *, as_json: bool) -> None:
+    """Look at the installation; exit 1 when something is wrong."""
+    try:
+        findings = with_database(data_dir, _examine, migrated=False)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        findings = [Finding("database", ok=False, detail=" ".join(str(error).split()))]
+    findings.append(_disk(data_dir))
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise SystemExit(1)
+
+
+async def _examine(database: Database) -> list[Finding]:
+    async with database.engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        version = await driver.fetchval("SHOW server_version")
+        now = await driver.fetchval("SELECT clock_timestamp()")
+        bound = await is_bound_by_row_security(driver)
+    revision = await _revision(database)
+    skew = abs((datetime.datetime.now(datetime.UTC) - now).total_seconds())
+    head = migrations.head()
+    return [
+        Finding("database", ok=True, detail=f"PostgreSQL {version}"),
+        Finding(
+            "migrations",
+            ok=revision == head,
+            detail=f"at {revision}" if revision == head else "run `agent-sessions db upgrade`",
+        ),
+        Finding(
+            "row security",
+            ok=bound,
+            detail="binds the server's role"
+            if bound
+            else "the server's role could bypass it: run `agent-sessions db upgrade` as superuser",
+        ),
+        Finding(
+            "clock",
+            ok=skew < 5,
+            detail=f"{skew:.1f} s from the database's; synchronise them beyond 5 s",
+        ),
+    ]
+
+
+async def _revision(database: Database) -> str | None:
+    async with database.engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        return await current_revision(driver)
+
+
+def _disk(data_dir: Path) -> Finding:
+    existing = next((p for p in (data_dir, *data_dir.parents) if p.exists()), Path(os.sep))
+    free = shutil.disk_usage(existing).free
+    return Finding("disk", ok=free > _LOW_DISK, detail=f"{free / 1024**3:.1f} GiB free")
+
+
+def _report(as_json: bool, **fields: Any) -> None:
+    if as_json:
+        print_json(fields)
+    else:
+        for name, value in fields.items():
+            click.echo(f"{name}: {value}")

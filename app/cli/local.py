@@ -1,0 +1,63 @@
+"""For commands on the machine of the database: which database, and how to reach it."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from app import embedded, migrations
+from app.db import Database
+from app.errors import AppError
+from app.settings import Settings, default_data_dir, from_environment
+
+Answer = TypeVar("Answer")
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_data_dir,
+    show_default="~/.local/share/agent-sessions, as root /var/lib/agent-sessions",
+    help="Folder of the embedded PostgreSQL and the first token.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+@contextmanager
+def database_settings(data_dir: Path) -> Iterator[Settings]:
+    """DATABASE_URL when it is set; otherwise the embedded PostgreSQL, started if need be."""
+    if os.environ.get("DATABASE_URL"):
+        yield from_environment()
+        return
+    bin_dir = os.environ.get("PG_BINDIR")
+    with embedded.start(data_dir, bin_dir=Path(bin_dir) if bin_dir else None) as cluster:
+        yield from_environment(database_url=cluster.url)
+
+
+def with_database(
+    data_dir: Path, action: Callable[[Database], Awaitable[Answer]], *, migrated: bool = True
+) -> Answer:
+    """Runs the action. Raises Unavailable when the schema is not the one this version needs."""
+
+    async def run(settings: Settings) -> Answer:
+        database = Database(settings)
+        try:
+            if migrated:
+                await _require_migrated(database)
+            return await action(database)
+        finally:
+            await database.close()
+
+    with database_settings(data_dir) as settings:
+        return asyncio.run(run(settings))
+
+
+async def _require_migrated(database: Database) -> None:
+    try:
+        await database.require_revision(migrations.head())
+    except AppError as error:
+        hint = "" if "migration" not in error.message else " Run `agent-sessions db upgrade`."
+        raise type(error)(f"{error.message}{hint}") from None

@@ -1,0 +1,32 @@
+"""`login`: remember the server and the token on this machine."""
+
+import sys
+
+import click
+import httpx
+
+from app.cli.client import Refused
+from app.cli.credentials import DEFAULT_URL, Credentials, save_credentials
+from app.cli.local import json_option
+from app.cli.output import print_json
+
+
+@click.command()
+@click.option("--url", envvar="AGENT_SESSIONS_URL", default=DEFAULT_URL, show_default=True)
+@json_option
+def login(url: str, *, as_json: bool) -> None:
+    """Ask for a token (or read it from standard input), try it, and save both (0600)."""
+    person = sys.stdin.isatty()
+    token = click.prompt("Token", hide_input=True) if person else sys.stdin.readline()
+    credentials = Credentials(url.rstrip("/"), token.strip())
+    response = httpx.get(
+        f"{credentials.url}/api/me", headers={"Authorization": f"Bearer {credentials.token}"}
+    )
+    if not response.is_success:
+        raise Refused(f"{credentials.url} answered {response.status_code}: not saved")
+    me = response.json()
+    path = save_credentials(credentials)
+    if as_json:
+        print_json({"url": credentials.url, "path": str(path), "me": me})
+    else:
+        click.echo(f"{me['user']['email']} in account {me['account']['slug']}, saved in {path}")

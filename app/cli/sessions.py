@@ -1,0 +1,114 @@
+"""`sessions`: what the agents are doing, from a terminal."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from app.cli.client import request
+from app.cli.local import json_option
+from app.cli.output import print_json, print_table
+
+_MARKS = {"ok": "✓", "error": "✗", "warning": "!", None: "…"}
+_COLUMN_WIDTH = 60
+
+
+@click.group()
+def sessions() -> None:
+    """Sessions on the server."""
+
+
+@sessions.command("list")
+@click.option("--status", type=click.Choice(["active", "complete", "failed"]), multiple=True)
+@click.option("--type", "session_type", help="Such as ComponentCodingSessions.")
+@click.option("--needs-input", is_flag=True, help="Only those that wait for a person.")
+@click.option("--search", help="Part of the title.")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--cursor", help="The next_cursor of the page before.")
+@json_option
+def list_sessions(
+    status: tuple[str, ...],
+    session_type: str | None,
+    search: str | None,
+    limit: int,
+    cursor: str | None,
+    *,
+    needs_input: bool,
+    as_json: bool,
+) -> None:
+    """The newest sessions first."""
+    parameters: dict[str, Any] = {
+        "status": list(status),
+        "type": session_type,
+        "q": search,
+        "needs_input": "true" if needs_input else None,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    given = {name: value for name, value in parameters.items() if value not in (None, [])}
+    page = request("GET", "/api/sessions", params=given)
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        ["id", "status", "type", "title", "#", "last", "updated"],
+        [
+            (
+                row["id"],
+                "waits" if row["needs_input"] else row["status"],
+                row["type"],
+                _short(row["title"]),
+                row["interaction_count"],
+                _last(row["last_interaction"]),
+                row["updated_at"][:19].replace("T", " "),
+            )
+            for row in page["data"]
+        ],
+    )
+    if page["next_cursor"]:
+        click.echo(f"more: --cursor {page['next_cursor']}")
+
+
+@sessions.command("show")
+@click.argument("session_id", type=click.IntRange(1))
+@click.option("--interactions", default="50", show_default=True, help="none, all, or 1-1000.")
+@json_option
+def show_session(session_id: int, interactions: str, *, as_json: bool) -> None:
+    """One session with its newest interactions."""
+    path = f"/api/sessions/{session_id}"
+    session = request("GET", path, params={"interactions": interactions})
+    if as_json:
+        print_json(session)
+        return
+    console = Console()
+    console.print(Text(f"{session['id']}  {session['title'] or session['type']}", style="bold"))
+    for name in ("status", "type", "agent", "external_id", "inserted_at", "updated_at"):
+        if session[name] is not None:
+            console.print(Text(f"  {name}: {session[name]}"))
+    if session["needs_input"]:
+        console.print(Text(f"  waits for you: {session['needs_input']['message']}"))
+    for interaction in session["interactions"]:
+        _print_interaction(console, interaction)
+
+
+def _print_interaction(console: Console, interaction: dict[str, Any]) -> None:
+    command, result = interaction["command"], interaction["result"]
+    mark = _MARKS[result["status"] if result else None]
+    console.print(Text(f"{interaction['seq']:>5} {mark} {command['module']}  {command['command']}"))
+    if result:
+        for name in ("stdout", "stderr", "error_message"):
+            for line in (result[name] or "").splitlines():
+                console.print(Text(f"          {line}", style="dim"))
+
+
+def _last(interaction: dict[str, Any] | None) -> str:
+    if interaction is None:
+        return ""
+    mark = _MARKS[interaction["status"]]
+    return f"{mark} {interaction['module']} {_short(interaction['command'])}"
+
+
+def _short(text: str | None) -> str:
+    line = (text or "").partition("\n")[0]
+    return line if len(line) <= _COLUMN_WIDTH else f"{line[: _COLUMN_WIDTH - 1]}…"

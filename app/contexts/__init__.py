@@ -1,0 +1,1 @@
+"""The domain: plain functions, scope first. The only code that decides anything."""

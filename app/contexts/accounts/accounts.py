@@ -1,0 +1,185 @@
+"""Accounts themselves: the two tables without row security are read and written here."""
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from app import feed
+from app.contexts.accounts.tokens import create_token_for
+from app.db import Db, Role, Tenant
+from app.errors import Conflict, Forbidden, Invalid, NotFound
+from app.models import (
+    Account,
+    ApiToken,
+    Component,
+    FeedCounter,
+    FeedEventRow,
+    Member,
+    Project,
+    User,
+    UserPreference,
+)
+from app.models.base import new_uuid
+from app.paging import PageRequest, fetch_page
+from app.schemas.accounts import AccountCreate, AccountUpdate
+from app.schemas.base import Page
+from app.scope import Scope, one
+
+RESERVED_SLUGS = frozenset(
+    "about account accounts admin api app assets auth billing blog dashboard docs feed health help "
+    "hooks login logout mail mcp metrics openapi root signup static status support system terms "
+    "www".split()
+)
+
+
+class NewAccount(msgspec.Struct):
+    account: Account
+    project: Project
+    user: User
+    token: str
+
+
+class Me(msgspec.Struct):
+    user: User
+    account: Account
+    project: Project | None
+    role: str
+    token: ApiToken
+
+
+async def list_accounts(scope: Scope, db: Db, request: PageRequest) -> Page[Account]:
+    """The accounts this user is an active member of, whichever of them the token acts in."""
+    mine = (
+        select(Account)
+        .join(Member, Member.account_id == Account.id)
+        .where(Member.user_id == scope.user_id, Member.is_active)
+    )
+    return await fetch_page(db, mine, [Account.id], request)
+
+
+async def get_account(scope: Scope, db: Db, account_id: int) -> Account:
+    mine = (
+        select(Account)
+        .join(Member, Member.account_id == Account.id)
+        .where(Account.id == account_id, Member.user_id == scope.user_id, Member.is_active)
+    )
+    account = await db.session.scalar(mine)
+    if account is None:
+        raise NotFound
+    return account
+
+
+async def get_me(scope: Scope, db: Db) -> Me:
+    account = await get_account(scope, db, scope.account_id)
+    member = await one(db, scope.select(Member).where(Member.user_id == scope.user_id))
+    token = await one(db, scope.select(ApiToken).where(ApiToken.id == scope.token_id))
+    user = await db.session.get_one(User, scope.user_id)
+    project = None
+    if scope.project_id is not None:
+        project = await one(db, scope.select(Project).where(Project.id == scope.project_id))
+    return Me(user, account, project, member.role, token)
+
+
+async def create_account(scope: Scope, db: Db, data: AccountCreate) -> NewAccount:
+    """The user becomes the owner, and gets a token: no other token acts in the new account."""
+    scope.require_write()
+    user = await db.session.get_one(User, scope.user_id)
+    return await _open_account(db, user, data)
+
+
+async def create_first_account(db: Db, data: AccountCreate, owner_email: str) -> NewAccount:
+    """For whoever administers the database itself: nobody needs to be authenticated yet."""
+    return await _open_account(db, await find_or_create_user(db, owner_email), data)
+
+
+async def create_default_account(db: Db, owner_email: str) -> NewAccount | None:
+    """On an empty server only, and once, however many processes start it at the same time."""
+    await db.driver.execute(
+        "SELECT pg_advisory_xact_lock(hashtext('agent-sessions first account'))"
+    )
+    if await db.driver.fetchval("SELECT EXISTS (SELECT FROM accounts)"):
+        return None
+    data = AccountCreate(name="default", slug="default")
+    return await create_first_account(db, data, owner_email)
+
+
+async def _open_account(db: Db, user: User, data: AccountCreate) -> NewAccount:
+    if data.slug in RESERVED_SLUGS:
+        raise Invalid.field("slug", "is reserved")
+    account = Account(name=data.name, slug=data.slug, type=data.type)
+    db.session.add(account)
+    await db.session.flush()  # the account's id is the tenant of all that follows
+    tenant = Tenant(account_id=account.id, user_id=user.id, role=Role.OWNER)
+    scope = Scope(account_id=account.id, user_id=user.id, role=Role.OWNER)
+    async with db.acting_as(tenant):
+        db.session.add(scope.build(Member, user_id=user.id, role=Role.OWNER.value))
+        project = scope.build(Project, name="default", slug="default", status="active")
+        db.session.add(project)
+        await db.session.flush()  # the preference needs the project's id
+        db.session.add(scope.build(UserPreference, user_id=user.id, active_project_id=project.id))
+        feed.record(scope, db, "account.created", account.id)
+        token = await create_token_for(scope, db, user.id, name="first token", scopes=["admin"])
+    return NewAccount(account, project, user, token.secret)
+
+
+async def update_account(scope: Scope, db: Db, account_id: int, data: AccountUpdate) -> Account:
+    account = await _own_account(scope, db, account_id)
+    scope.require_admin()
+    if isinstance(data.name, str):
+        account.name = data.name
+    if isinstance(data.slug, str):
+        if data.slug in RESERVED_SLUGS:
+            raise Invalid.field("slug", "is reserved")
+        account.slug = data.slug
+    await db.session.flush()  # the database's updated_at belongs into the answer
+    await db.session.refresh(account)
+    feed.record(scope, db, "account.updated", account.id)
+    return account
+
+
+async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
+    """Raises Conflict `account_has_history` while the account has tracked work of any kind."""
+    account = await _own_account(scope, db, account_id)
+    scope.require_owner()
+    try:
+        for model in (FeedEventRow, FeedCounter, Component, Project, Member):
+            await db.session.execute(scope.delete(model))
+        await db.session.delete(account)
+        await db.session.flush()  # the foreign keys of all work tables answer here
+    except IntegrityError:
+        raise Conflict(
+            "The account still has history; delete its sessions and other work first.",
+            code="account_has_history",
+        ) from None
+
+
+async def set_active_project(scope: Scope, db: Db, project_id: int | None) -> None:
+    """What this user's creations in this account are stamped with from now on."""
+    if project_id is not None:
+        await one(db, scope.select(Project).where(Project.id == project_id))
+    values = {"active_project_id": project_id}
+    await db.session.execute(
+        insert(UserPreference)
+        .values(account_id=scope.account_id, user_id=scope.user_id, **values)
+        .on_conflict_do_update(index_elements=["account_id", "user_id"], set_=values)
+    )
+    feed.record(scope, db, "preference.updated", scope.user_id, project_id=project_id)
+
+
+async def find_or_create_user(db: Db, email: str, name: str | None = None) -> User:
+    """Two requests that name the same new address get the same user."""
+    await db.session.execute(
+        insert(User).values(uuid=new_uuid(), email=email, name=name).on_conflict_do_nothing()
+    )
+    found = await db.session.scalars(
+        select(User).where(func.lower(User.email) == func.lower(email))
+    )
+    return found.one()
+
+
+async def _own_account(scope: Scope, db: Db, account_id: int) -> Account:
+    account = await get_account(scope, db, account_id)
+    if account.id != scope.account_id:
+        raise Forbidden("This token acts in another account of yours.")
+    return account

@@ -1,0 +1,88 @@
+"""Who belongs to the account, and as what."""
+
+from sqlalchemy import func
+from sqlalchemy.orm import joinedload
+
+from app import feed
+from app.contexts.accounts.accounts import find_or_create_user
+from app.db import Db, Role
+from app.errors import Conflict, Forbidden
+from app.models import Member, User
+from app.paging import PageRequest, fetch_page
+from app.schemas.accounts import MemberCreate, MemberUpdate
+from app.schemas.base import Page
+from app.scope import Scope, one
+
+
+async def list_members(scope: Scope, db: Db, request: PageRequest) -> Page[Member]:
+    statement = scope.select(Member).options(joinedload(Member.user))
+    return await fetch_page(db, statement, [Member.id], request)
+
+
+async def get_member(scope: Scope, db: Db, member_id: int) -> Member:
+    statement = scope.select(Member).where(Member.id == member_id)
+    return await one(db, statement.options(joinedload(Member.user)))
+
+
+async def find_member(scope: Scope, db: Db, email: str) -> Member:
+    """Raises NotFound when the address belongs to no member of the account."""
+    statement = scope.select(Member).join(Member.user)
+    return await one(db, statement.where(func.lower(User.email) == email.lower()))
+
+
+async def create_member(scope: Scope, db: Db, data: MemberCreate) -> Member:
+    """Raises Conflict `already_member`; a user nobody knew is created."""
+    scope.require_admin()
+    _require_rank(scope, data.role)
+    user = await find_or_create_user(db, data.email, data.name)
+    member = scope.build(Member, user_id=user.id, role=data.role, user=user)
+    db.session.add(member)
+    await db.session.flush()  # its id goes into the feed
+    feed.record(scope, db, "member.created", member.id, role=member.role)
+    return member
+
+
+async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate) -> Member:
+    """Raises Conflict `last_owner` rather than leave an account without an active owner."""
+    member = await get_member(scope, db, member_id)
+    scope.require_admin()
+    role = data.role if isinstance(data.role, str) else member.role
+    is_active = data.is_active if isinstance(data.is_active, bool) else member.is_active
+    _require_rank(scope, member.role)
+    _require_rank(scope, role)
+    if role != Role.OWNER or not is_active:
+        await _require_another_owner(scope, db, member)
+    member.role, member.is_active = role, is_active
+    await db.session.flush()  # the database's updated_at belongs into the answer
+    await db.session.refresh(member, ["updated_at"])
+    feed.record(scope, db, "member.updated", member.id, role=role, is_active=is_active)
+    return member
+
+
+async def delete_member(scope: Scope, db: Db, member_id: int) -> None:
+    """The member's tokens go too. Raises Conflict `last_owner` as `update_member` does."""
+    member = await get_member(scope, db, member_id)
+    scope.require_admin()
+    _require_rank(scope, member.role)
+    await _require_another_owner(scope, db, member)
+    await db.session.delete(member)
+    feed.record(scope, db, "member.deleted", member.id)
+
+
+def _require_rank(scope: Scope, role: str) -> None:
+    """Only an owner makes, changes or removes an owner."""
+    if role == Role.OWNER and scope.role not in {Role.OWNER, Role.SYSTEM}:
+        raise Forbidden("Only an owner may do this to an owner.")
+
+
+async def _require_another_owner(scope: Scope, db: Db, member: Member) -> None:
+    """Locks every owner in one order, so that two of them cannot remove each other at once."""
+    owners = await db.session.scalars(
+        scope.select(Member)
+        .where(Member.role == Role.OWNER.value, Member.is_active)
+        .order_by(Member.id)
+        .with_for_update()
+    )
+    ids = {owner.id for owner in owners}
+    if ids <= {member.id}:
+        raise Conflict("An account keeps at least one active owner.", code="last_owner")

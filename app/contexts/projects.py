@@ -1,0 +1,178 @@
+"""Projects and the components they are made of."""
+
+from typing import Any
+
+import msgspec
+
+from app import feed
+from app.db import Db
+from app.errors import Forbidden, Invalid
+from app.models import Component, Project, Session
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
+from app.scope import Scope, one
+
+
+async def list_projects(
+    scope: Scope, db: Db, request: PageRequest, *, status: str | None = None
+) -> Page[Project]:
+    """The active project narrows nothing here: one must see the others to switch to them."""
+    statement = scope.select(Project)
+    if status is not None:
+        statement = statement.where(Project.status == status)
+    return await fetch_page(db, statement, [Project.id], request)
+
+
+async def get_project(scope: Scope, db: Db, project_id: int) -> Project:
+    return await one(db, scope.select(Project).where(Project.id == project_id))
+
+
+async def create_project(scope: Scope, db: Db, data: ProjectCreate) -> Project:
+    """Raises Conflict `slug_taken`; Forbidden for a token that is made for one project."""
+    scope.require_write()
+    if scope.token_project_id is not None:
+        raise Forbidden("This token is made for one project.")
+    project = scope.build(Project, **msgspec.structs.asdict(data))
+    db.session.add(project)
+    await db.session.flush()  # its id goes into the feed
+    feed.record(scope, db, "project.created", project.id, project_id=project.id)
+    return project
+
+
+async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpdate) -> Project:
+    """`settings` are replaced as a whole."""
+    project = await get_project(scope, db, project_id)
+    scope.require_write()
+    await _apply_changes(db, project, _given(data))
+    feed.record(scope, db, "project.updated", project.id, project_id=project.id)
+    return project
+
+
+async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
+    """Its components and the tokens made for it go too; its work stays, without a project."""
+    project = await get_project(scope, db, project_id)
+    scope.require_admin()
+    await db.session.execute(
+        scope.update(Session)
+        .where(Session.project_id == project_id)
+        .values(project_id=None, component_id=None, version=Session.version + 1)
+    )
+    await db.session.execute(scope.delete(Component).where(Component.project_id == project_id))
+    await db.session.delete(project)
+    feed.record(scope, db, "project.deleted", project_id, project_id=project_id)
+
+
+async def list_components(
+    scope: Scope,
+    db: Db,
+    request: PageRequest,
+    *,
+    project_id: int | None = None,
+    type: str | None = None,  # noqa: A002 - the field's name
+    parent_component_id: int | None = None,
+) -> Page[Component]:
+    statement = scope.select_listed(Component) if project_id is None else scope.select(Component)
+    if project_id is not None:
+        statement = statement.where(Component.project_id == project_id)
+    if type is not None:
+        statement = statement.where(Component.type == type)
+    if parent_component_id is not None:
+        statement = statement.where(Component.parent_component_id == parent_component_id)
+    return await fetch_page(db, statement, [Component.id], request)
+
+
+async def get_component(scope: Scope, db: Db, component_id: int) -> Component:
+    return await one(db, scope.select(Component).where(Component.id == component_id))
+
+
+async def create_component(scope: Scope, db: Db, data: ComponentCreate) -> Component:
+    """Raises Conflict `module_name_taken`, Invalid for a project or parent that is not visible."""
+    scope.require_write()
+    fields = msgspec.structs.asdict(data)
+    fields["project_id"] = await _component_project(scope, db, data.project_id)
+    if data.parent_component_id is not None:
+        await _find_parent(scope, db, fields["project_id"], data.parent_component_id)
+    component = scope.build(Component, **fields)
+    db.session.add(component)
+    await db.session.flush()  # its id goes into the feed
+    feed.record(scope, db, "component.created", component.id, project_id=component.project_id)
+    return component
+
+
+async def update_component(
+    scope: Scope, db: Db, component_id: int, data: ComponentUpdate
+) -> Component:
+    """Raises Invalid when the new parent is the component itself or lies below it."""
+    component = await get_component(scope, db, component_id)
+    scope.require_write()
+    if isinstance(data.parent_component_id, int):
+        await _refuse_circle(scope, db, component, data.parent_component_id)
+    await _apply_changes(db, component, _given(data))
+    feed.record(scope, db, "component.updated", component.id, project_id=component.project_id)
+    return component
+
+
+async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
+    """Its sessions and child components stay, without it."""
+    component = await get_component(scope, db, component_id)
+    scope.require_admin()
+    await db.session.execute(
+        scope.update(Session)
+        .where(Session.component_id == component_id)
+        .values(component_id=None, version=Session.version + 1)
+    )
+    await db.session.execute(
+        scope.update(Component)
+        .where(Component.parent_component_id == component_id)
+        .values(parent_component_id=None)
+    )
+    await db.session.delete(component)
+    feed.record(scope, db, "component.deleted", component_id, project_id=component.project_id)
+
+
+def _given(data: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a PATCH body that were there, null included."""
+    fields = msgspec.structs.asdict(data)
+    return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+
+
+async def _apply_changes(db: Db, row: Project | Component, changes: dict[str, Any]) -> None:
+    for name, value in changes.items():
+        setattr(row, name, value)
+    await db.session.flush()  # the database's updated_at belongs into the answer
+    await db.session.refresh(row)
+
+
+async def _component_project(scope: Scope, db: Db, project_id: int | None) -> int:
+    if project_id is None:
+        if scope.project_id is None:
+            raise Invalid.field("project_id", "is required, since no project is active")
+        return scope.project_id
+    if scope.project_id not in {None, project_id}:
+        raise Invalid.field("project_id", "is not the project of this request")
+    if await db.session.scalar(scope.select(Project).where(Project.id == project_id)) is None:
+        raise Invalid.field("project_id", "is not a visible project")
+    return project_id
+
+
+async def _find_parent(scope: Scope, db: Db, project_id: int, parent_id: int) -> Component:
+    parent = await db.session.scalar(
+        scope.select(Component).where(Component.id == parent_id, Component.project_id == project_id)
+    )
+    if parent is None:
+        raise Invalid.field("parent_component_id", "is not a component of the same project")
+    return parent
+
+
+async def _refuse_circle(scope: Scope, db: Db, component: Component, parent_id: int) -> None:
+    """Walks up from the new parent. The lock keeps two moves from closing a circle together."""
+    await db.session.execute(
+        scope.select(Project).where(Project.id == component.project_id).with_for_update()
+    )
+    ancestor: int | None = parent_id
+    while ancestor is not None:
+        if ancestor == component.id:
+            raise Invalid.field("parent_component_id", "would make the component its own ancestor")
+        found = await _find_parent(scope, db, component.project_id, ancestor)
+        ancestor = found.parent_component_id

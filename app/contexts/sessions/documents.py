@@ -1,0 +1,134 @@
+"""From what a client posted to what is stored: redacted, cut to size, complete."""
+
+import datetime
+import hashlib
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+
+from app.models.base import new_uuid
+from app.redaction import redact_document, redact_text
+from app.schemas.sessions import (
+    Command,
+    CommandInput,
+    InteractionInput,
+    InteractionSummary,
+    Posted,
+    Result,
+    ResultInput,
+    StoredInteraction,
+)
+
+MAX_STRING_BYTES = 256 * 1024
+SUMMARY_CHARACTERS = 200
+
+
+def stored_interaction(
+    posted: InteractionInput, now: datetime.datetime, new_id: Callable[[], UUID] = new_uuid
+) -> StoredInteraction:
+    """Without its `seq`, which only the session's history can give."""
+    result = posted.result
+    return StoredInteraction(
+        id=posted.id or new_id(),
+        seq=0,
+        step_name=posted.step_name,
+        command=_stored_command(posted.command, now),
+        result=None if result is None else stored_result(result, now),
+        completed_at=None if result is None else now,
+        posted=Posted(
+            interaction=None if posted.id is None else digest(posted),
+            result=None if result is None else digest(normal(result)),
+        ),
+    )
+
+
+def _stored_command(posted: CommandInput, now: datetime.datetime) -> Command:
+    return Command(
+        id=posted.id or new_uuid(),
+        module=posted.module,
+        command=clean_text(posted.command),
+        pipe=None if posted.pipe is None else clean_text(posted.pipe),
+        metadata=clean(posted.metadata),
+        timestamp=posted.timestamp or now,
+    )
+
+
+def stored_result(posted: ResultInput, now: datetime.datetime) -> Result:
+    posted = normal(posted)
+    return Result(
+        id=posted.id or new_uuid(),
+        status=posted.status,
+        data=clean(posted.data),
+        code=posted.code,
+        error_message=None if posted.error_message is None else clean_text(posted.error_message),
+        stdout=None if posted.stdout is None else clean_text(posted.stdout),
+        stderr=None if posted.stderr is None else clean_text(posted.stderr),
+        duration_ms=posted.duration_ms,
+        timestamp=posted.timestamp or now,
+    )
+
+
+def normal(result: ResultInput) -> ResultInput:
+    """The same result however it names its exit code."""
+    if result.exit_code is None:
+        return result
+    code = result.exit_code if result.code is None else result.code
+    return msgspec.structs.replace(result, code=code, exit_code=None)
+
+
+def digest(posted: msgspec.Struct) -> str:
+    """Equal for equal documents, whatever the order of their keys."""
+    encoded = msgspec.json.encode(posted, order="sorted")
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+
+
+def summary(interaction: StoredInteraction) -> InteractionSummary:
+    return InteractionSummary(
+        seq=interaction.seq,
+        module=interaction.command.module,
+        command=interaction.command.command[:SUMMARY_CHARACTERS],
+        step_name=interaction.step_name,
+        status=None if interaction.result is None else interaction.result.status,
+    )
+
+
+def without_digests(interaction: StoredInteraction) -> StoredInteraction:
+    interaction.posted = UNSET
+    return interaction
+
+
+def clean_text(text: str) -> str:
+    """Without secrets, at most 256 KiB of UTF-8."""
+    return truncate(redact_text(text))
+
+
+def clean(document: Any) -> Any:
+    """A JSON value without secrets, each of its strings at most 256 KiB."""
+    return _truncate_all(redact_document(document))
+
+
+def truncate(text: str, limit: int = MAX_STRING_BYTES) -> str:
+    """Keeps the beginning and the end; the marker says how many bytes are missing between."""
+    if len(text) * 4 <= limit:
+        return text
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    half = (limit - 64) // 2  # 64 bytes are more than the marker takes
+    head = encoded[:half].decode(errors="ignore")
+    tail = encoded[-half:].decode(errors="ignore")
+    missing = len(encoded) - len(head.encode()) - len(tail.encode())
+    return f"{head}\n[… {missing} bytes truncated …]\n{tail}"
+
+
+def _truncate_all(value: Any) -> Any:
+    if isinstance(value, str):
+        return truncate(value)
+    if isinstance(value, list):
+        return [_truncate_all(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _truncate_all(item) for key, item in value.items()}
+    return value

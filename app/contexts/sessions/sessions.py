@@ -1,0 +1,268 @@
+"""The session itself: its life from active to complete or failed."""
+
+import datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+from sqlalchemy import func
+
+from app import feed
+from app.contexts.sessions.documents import clean, clean_text
+from app.contexts.sessions.types import has_workflow, require_session_type
+from app.db import Db
+from app.errors import Conflict, Invalid
+from app.models import Component, Project, Session
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.schemas.sessions import SessionCreate, SessionUpdate
+from app.scope import Scope, one
+
+
+class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list."""
+
+    status: list[str] | None = None
+    type: str | None = None
+    agent: str | None = None
+    environment: str | None = None
+    component_id: int | None = None
+    project_id: int | None = None
+    user_id: int | None = None
+    external_id: str | None = None
+    needs_input: bool | None = None
+    updated_after: datetime.datetime | None = None
+    q: str | None = None
+
+
+_EXACT = (
+    "type",
+    "agent",
+    "environment",
+    "component_id",
+    "project_id",
+    "user_id",
+    "external_id",
+)
+
+
+async def list_sessions(
+    scope: Scope,
+    db: Db,
+    request: PageRequest,
+    filters: SessionFilter,
+    *,
+    by_id: bool = False,
+) -> Page[Session]:
+    """Newest `updated_at` first. A session that changes while one pages can be missed or met
+    twice; `by_id` pages over what never changes instead.
+
+    Raises Invalid for a `project_id` filter in a Scope that has a project.
+    """
+    if filters.project_id is not None and scope.project_id is not None:
+        raise Invalid.field("project_id", "filters only account-wide requests (X-Project: *)")
+    statement = scope.select_listed(Session)
+    for name in _EXACT:
+        value = getattr(filters, name)
+        if value is not None:
+            statement = statement.where(getattr(Session, name) == value)
+    if filters.status:
+        statement = statement.where(Session.status.in_(filters.status))
+    if filters.needs_input is not None:
+        waits = Session.needs_input.is_not(None)
+        statement = statement.where(waits if filters.needs_input else ~waits)
+    if filters.updated_after is not None:
+        statement = statement.where(Session.updated_at > filters.updated_after)
+    if filters.q:
+        # Under row security no index serves this: it filters what the other conditions leave.
+        statement = statement.where(Session.title.icontains(filters.q, autoescape=True))
+    keys = [Session.id] if by_id else [Session.updated_at, Session.id]
+    return await fetch_page(db, statement, keys, request)
+
+
+async def get_session(scope: Scope, db: Db, session_id: int) -> Session:
+    return await one(db, scope.select(Session).where(Session.id == session_id))
+
+
+async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
+    """Raises Invalid for an unknown type or a component or parent that is not visible, Conflict
+    `external_id_taken`."""
+    scope.require_write()
+    require_session_type(data.type)
+    fields: dict[str, Any] = {
+        **msgspec.structs.asdict(data),
+        "state": clean(data.state),
+        "title": None if data.title is None else clean_text(data.title),
+        "user_id": scope.user_id,
+    }
+    if data.component_id is not None:
+        component = await _visible_component(scope, db, data.component_id)
+        if scope.project_id not in {None, component.project_id}:
+            raise Invalid.field("component_id", "belongs to another project")
+        fields["project_id"] = component.project_id
+    if data.parent_session_id is not None:
+        parent = scope.select(Session).where(Session.id == data.parent_session_id)
+        if await db.session.scalar(parent) is None:
+            raise Invalid.field("parent_session_id", "is not a visible session")
+    session = scope.build(Session, **fields)
+    db.session.add(session)
+    await db.session.flush()  # its id goes into the feed
+    await db.session.refresh(session)
+    _record(scope, db, session, "created")
+    return session
+
+
+async def update_session(
+    scope: Scope,
+    db: Db,
+    session_id: int,
+    data: SessionUpdate,
+) -> Session:
+    scope.require_write()
+    session = await _locked(scope, db, session_id)
+    if data.title is not UNSET:
+        session.title = None if data.title is None else clean_text(data.title)
+    if data.environment is not UNSET:
+        session.environment = data.environment
+    if isinstance(data.state, dict):
+        session.state = merge_patch(session.state, clean(data.state))
+    if data.component_id is None:
+        session.component_id = None
+    elif data.component_id is not UNSET:
+        component = await _visible_component(scope, db, data.component_id)
+        if component.project_id != session.project_id:
+            raise Invalid.field("component_id", "belongs to another project than the session")
+        session.component_id = component.id
+    return await _changed(scope, db, session, "updated")
+
+
+async def delete_session(scope: Scope, db: Db, session_id: int) -> None:
+    """Its history goes with it; sessions that it is the parent of stay."""
+    scope.require_admin()
+    session = await _locked(scope, db, session_id)
+    await db.session.execute(
+        scope.update(Session)
+        .where(Session.parent_session_id == session_id)
+        .values(parent_session_id=None)
+    )
+    await db.session.delete(session)
+    _record(scope, db, session, "deleted")
+
+
+async def complete_session(scope: Scope, db: Db, session_id: int) -> Session:
+    """Raises Conflict `session_ended`. Pending interactions stay pending."""
+    return await _end(scope, db, session_id, "complete", "completed", None)
+
+
+async def fail_session(scope: Scope, db: Db, session_id: int, reason: str) -> Session:
+    """Raises Conflict `session_ended`."""
+    return await _end(scope, db, session_id, "failed", "failed", {"reason": clean_text(reason)})
+
+
+async def cancel_session(
+    scope: Scope, db: Db, session_id: int, reason: str | None = None
+) -> Session:
+    """The seed knows three statuses only: cancelled is failed, and `state.ended` says why."""
+    why = {"reason": "cancelled"}
+    if reason is not None:
+        why["message"] = clean_text(reason)
+    return await _end(scope, db, session_id, "failed", "cancelled", why)
+
+
+async def reopen_session(scope: Scope, db: Db, session_id: int) -> Session:
+    """Only where the agent drives. Raises Conflict `has_workflow`."""
+    scope.require_write()
+    session = await _locked(scope, db, session_id)
+    if has_workflow(session.type):
+        raise Conflict("A session with a workflow cannot be reopened.", code="has_workflow")
+    if session.status == "active":
+        return session
+    session.status, session.ended_at = "active", None
+    session.state = merge_patch(session.state, {"ended": None})
+    return await _changed(scope, db, session, "reopened")
+
+
+async def move_session(scope: Scope, db: Db, session_id: int, project_id: int | None) -> Session:
+    """The one way to another project; the component stays behind. Raises Invalid for a project
+    that is not visible."""
+    scope.require_admin()
+    session = await _locked(scope, db, session_id)
+    if project_id is not None:
+        visible = scope.select(Project).where(Project.id == project_id)
+        if await db.session.scalar(visible) is None:
+            raise Invalid.field("project_id", "is not a visible project")
+    if session.project_id != project_id:
+        session.project_id, session.component_id = project_id, None
+    return await _changed(scope, db, session, "moved")
+
+
+def session_ended(status: str) -> Conflict:
+    return Conflict(
+        f"The session has ended ({status}).", code="session_ended", session_status=status
+    )
+
+
+def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """RFC 7396, for two objects."""
+    merged = dict(target)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            below = merged.get(key)
+            merged[key] = merge_patch(below if isinstance(below, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+async def _end(
+    scope: Scope,
+    db: Db,
+    session_id: int,
+    status: str,
+    event: str,
+    reason: dict[str, str] | None,
+) -> Session:
+    scope.require_write()
+    session = await _locked(scope, db, session_id)
+    if session.status != "active":
+        raise session_ended(session.status)
+    session.status = status
+    session.ended_at = await db.session.scalar(func.clock_timestamp())
+    session.needs_input = None
+    if reason is not None:
+        session.state = {**session.state, "ended": reason}
+    return await _changed(scope, db, session, event)
+
+
+async def _locked(scope: Scope, db: Db, session_id: int) -> Session:
+    return await one(db, scope.select(Session).where(Session.id == session_id).with_for_update())
+
+
+async def _changed(scope: Scope, db: Db, session: Session, event: str) -> Session:
+    session.version += 1
+    await db.session.flush()  # the database's updated_at belongs into the answer
+    await db.session.refresh(session)
+    _record(scope, db, session, event)
+    return session
+
+
+def _record(scope: Scope, db: Db, session: Session, event: str) -> None:
+    feed.record(
+        scope,
+        db,
+        f"session.{event}",
+        session.id,
+        project_id=session.project_id,
+        status=session.status,
+        version=session.version,
+    )
+
+
+async def _visible_component(scope: Scope, db: Db, component_id: int) -> Component:
+    statement = scope.select(Component).where(Component.id == component_id)
+    component = await db.session.scalar(statement)
+    if component is None:
+        raise Invalid.field("component_id", "is not a visible component")
+    return component

@@ -1,0 +1,273 @@
+"""The only place where a transaction opens.
+
+A transaction belongs to one tenant: BEGIN, the unprivileged role and the tenant's settings go to
+PostgreSQL in one round trip, and row-level security does the rest. The engine runs in autocommit
+mode, so that SQLAlchemy never opens a transaction of its own: BEGIN and COMMIT are ours, and a
+COMMIT that PostgreSQL turns into a ROLLBACK is an error instead of a success.
+"""
+
+import enum
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+from advanced_alchemy.config import EngineConfig, SQLAlchemyAsyncConfig
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+
+from app.errors import NotFound, Unavailable
+from app.settings import Settings
+
+APPLICATION_ROLE = "agent_sessions_app"
+VERSION_TABLE = "schema_migrations"
+
+
+class Role(enum.StrEnum):
+    """What a member may do in an account; `system` is the server's own background work."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+    SYSTEM = "system"
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose rows a transaction may touch: what row-level security is told."""
+
+    account_id: int
+    user_id: int | None = None
+    role: Role
+
+    def settings_statement(self) -> str:
+        """Only integers and enum members reach this text, never anything a user wrote."""
+        user = "" if self.user_id is None else f"{self.user_id:d}"
+        return (
+            f"SET LOCAL app.account_id = '{self.account_id:d}'; "
+            f"SET LOCAL app.user_id = '{user}'; SET LOCAL app.role = '{self.role.value}'"
+        )
+
+
+class FeedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that waits for the end of its transaction (see `feed.record`)."""
+
+    name: str
+    entity_kind: str
+    entity_id: str
+    project_id: int | None
+    user_id: int | None
+    token_id: int | None
+    payload: str
+
+
+class Db:
+    """One open transaction: `session` for the ORM, `driver` (asyncpg) for the hot statements."""
+
+    def __init__(self, connection: AsyncConnection, driver: Any, tenant: Tenant) -> None:
+        self.connection = connection
+        self.driver: asyncpg.Connection[asyncpg.Record] = driver
+        self.tenant = tenant
+        self.events: list[FeedEvent] = []
+        self.rollback_only = False
+        self._session: AsyncSession | None = None
+
+    @property
+    def session(self) -> AsyncSession:
+        if self._session is None:
+            self._session = AsyncSession(
+                self.connection, expire_on_commit=False, autoflush=False, autobegin=True
+            )
+        return self._session
+
+    async def fetch_one(self, statement: str, *parameters: object) -> asyncpg.Record:
+        """The row of a hot statement. Raises NotFound when there is none."""
+        row = await self.driver.fetchrow(statement, *parameters)
+        if row is None:
+            raise NotFound
+        return row
+
+    @asynccontextmanager
+    async def acting_as(self, tenant: Tenant) -> AsyncIterator[None]:
+        """Another tenant's part of the same transaction: only an account being created has one."""
+        before, outer_events = self.tenant, self.events
+        await self.driver.execute(tenant.settings_statement())
+        self.tenant, self.events = tenant, []
+        yield
+        await self.write_events()
+        await self.driver.execute(before.settings_statement())
+        self.tenant, self.events = before, outer_events
+
+    async def write_events(self) -> None:
+        """The ORM's changes first: the account's counter is the last lock a transaction takes."""
+        if self._session is not None:
+            await self._session.flush()
+        if self.events:
+            columns = zip(*(msgspec.structs.astuple(event) for event in self.events), strict=True)
+            await self.driver.execute(
+                _RECORD_EVENTS, self.tenant.account_id, len(self.events), *map(list, columns)
+            )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+_RECORD_EVENTS = """
+WITH counter AS (
+    INSERT INTO feed_counters AS c (account_id, sequence) VALUES ($1, $2)
+    ON CONFLICT (account_id) DO UPDATE SET sequence = c.sequence + $2
+    RETURNING sequence
+)
+INSERT INTO feed_events (account_id, sequence, name, entity_kind, entity_id,
+                         project_id, user_id, token_id, payload)
+SELECT $1, counter.sequence - $2 + e.position,
+       e.name, e.entity_kind, e.entity_id, e.project_id, e.user_id, e.token_id, e.payload::jsonb
+FROM counter, unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::text[])
+    WITH ORDINALITY AS e (name, entity_kind, entity_id, project_id, user_id, token_id, payload,
+                          position)
+"""
+
+
+class Database:
+    """The pool of one process. `on_commit` hears what each transaction added to a feed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.config = alchemy_config(settings)
+        self.engine: AsyncEngine = self.config.get_engine()
+        self.on_commit: list[Callable[[int, list[FeedEvent]], None]] = []
+        self._begin: str | None = None
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self, tenant: Tenant) -> AsyncIterator[Db]:
+        """Commit at the end of the block, roll back when it raises.
+
+        Raises Unavailable when no connection can be had; an error during COMMIT propagates, so
+        that nothing is reported as saved that is not.
+        """
+        try:
+            connection = await self.engine.connect()
+        except (OSError, PoolTimeoutError, DBAPIError, asyncpg.PostgresConnectionError) as error:
+            raise Unavailable from error
+        try:
+            db = await self._open(connection, tenant)
+            try:
+                yield db
+                if db.rollback_only:
+                    await db.driver.execute("ROLLBACK")
+                    return
+                await self._commit(db)
+            except BaseException:
+                await _roll_back(db)
+                raise
+            finally:
+                await db.close()
+        finally:
+            await connection.close()
+        if db.events:
+            for listener in self.on_commit:
+                listener(tenant.account_id, db.events)
+
+    async def _open(self, connection: AsyncConnection, tenant: Tenant) -> Db:
+        """PostgreSQL may have restarted while the connection lay in the pool: one fresh try."""
+        for attempt in (1, 2):
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            try:
+                if self._begin is None:
+                    self._begin = await _begin_statement(driver)
+                await driver.execute(f"{self._begin}; {tenant.settings_statement()}")
+            except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+                await connection.invalidate()
+                if attempt == 2:
+                    raise Unavailable from error
+            except BaseException:
+                await connection.invalidate()
+                raise
+            else:
+                return Db(connection, driver, tenant)
+        raise AssertionError("unreachable")
+
+    async def _commit(self, db: Db) -> None:
+        await db.write_events()
+        # PostgreSQL answers COMMIT with ROLLBACK, and no error, when the transaction had failed.
+        if await db.driver.execute("COMMIT") != "COMMIT":
+            raise RuntimeError("the transaction had failed before its COMMIT")
+
+    async def require_revision(self, revision: str) -> None:
+        """Raises Unavailable when the database is away or its schema is not at this revision."""
+        try:
+            async with self.engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                found = await current_revision(driver)
+        except (OSError, PoolTimeoutError, DBAPIError, asyncpg.PostgresError) as error:
+            raise Unavailable from error
+        if found != revision:
+            raise Unavailable(f"The database is at migration {found}, not {revision}.")
+
+    async def list_account_ids(self) -> list[int]:
+        """Every account of the server: for background work only, one transaction each."""
+        async with self.engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            rows = await driver.fetch("SELECT id FROM accounts ORDER BY id")
+        return [row["id"] for row in rows]
+
+
+def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
+    return SQLAlchemyAsyncConfig(
+        connection_string=sqlalchemy_url(settings.database_url),
+        engine_config=EngineConfig(
+            pool_size=settings.pool_size,
+            max_overflow=0,
+            pool_timeout=settings.pool_timeout,
+            isolation_level="AUTOCOMMIT",
+        ),
+    )
+
+
+async def current_revision(driver: "asyncpg.Connection[asyncpg.Record]") -> str | None:
+    """The migration a database is at; None for an empty database."""
+    if await driver.fetchval(f"SELECT to_regclass('{VERSION_TABLE}') IS NULL"):
+        return None
+    revision: str | None = await driver.fetchval(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant
+    return revision
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same database for SQLAlchemy, through asyncpg."""
+    scheme, separator, rest = url.partition("://")
+    if scheme not in {"postgres", "postgresql", "postgresql+asyncpg"} or not separator:
+        raise Unavailable("DATABASE_URL must start with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
+
+
+async def is_bound_by_row_security(driver: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Whether the login role is, or there is the unprivileged role that it can become."""
+    bound: bool = await driver.fetchval(
+        "SELECT NOT (rolsuper OR rolbypassrls) OR "
+        "EXISTS (SELECT FROM pg_roles WHERE rolname = $1) "
+        "FROM pg_roles WHERE rolname = current_user",
+        APPLICATION_ROLE,
+    )
+    return bound
+
+
+async def _begin_statement(driver: Any) -> str:
+    """A login role that row-level security does not bind gives its powers up first."""
+    unbound = await driver.fetchval(
+        "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    )
+    return f"BEGIN; SET LOCAL ROLE {APPLICATION_ROLE}" if unbound else "BEGIN"
+
+
+async def _roll_back(db: Db) -> None:
+    """A connection that cannot roll back is thrown away: closing it rolls back as well."""
+    try:
+        await db.driver.execute("ROLLBACK")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        await db.connection.invalidate()

@@ -1,0 +1,120 @@
+"""What can go wrong, said once for every door. The docstring is the default message."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+
+class FieldError:
+    """One invalid field; `path` is dotted, list indexes included (`3.result.status`)."""
+
+    __slots__ = ("message", "path")
+
+    def __init__(self, path: str, message: str) -> None:
+        self.path = path
+        self.message = message
+
+
+class AppError(Exception):
+    """The request could not be carried out."""
+
+    status: ClassVar[int] = 500
+    default_code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self, message: str | None = None, *, code: str | None = None, **details: Any
+    ) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.code = code or self.default_code
+        self.details = details
+        super().__init__(self.message)
+
+
+class Malformed(AppError):
+    """The request body is not valid JSON."""
+
+    status = 400
+    default_code = "malformed"
+
+
+class Unauthenticated(AppError):
+    """A valid token is required."""
+
+    status = 401
+    default_code = "unauthenticated"
+
+
+class Forbidden(AppError):
+    """Your role or your token does not allow this."""
+
+    status = 403
+    default_code = "forbidden"
+
+
+class NotFound(AppError):
+    """There is no such resource."""
+
+    status = 404
+    default_code = "not_found"
+
+
+class Conflict(AppError):
+    """The request conflicts with the current state."""
+
+    status = 409
+    default_code = "conflict"
+
+
+class PreconditionFailed(AppError):
+    """The resource has changed since the version in If-Match."""
+
+    status = 412
+    default_code = "version_mismatch"
+
+
+class TooLarge(AppError):
+    """The request body is larger than this server accepts."""
+
+    status = 413
+    default_code = "too_large"
+
+
+class UnsupportedMediaType(AppError):
+    """The body must be application/json."""
+
+    status = 415
+    default_code = "unsupported_media_type"
+
+
+class Invalid(AppError):
+    """Some fields are invalid."""
+
+    status = 422
+    default_code = "invalid"
+
+    def __init__(self, *errors: FieldError, code: str | None = None) -> None:
+        self.errors = errors
+        super().__init__(code=code)
+
+    @classmethod
+    def field(cls, path: str, message: str, *, code: str | None = None) -> "Invalid":
+        return cls(FieldError(path, message), code=code)
+
+
+class Unavailable(AppError):
+    """The database cannot be reached right now; try again."""
+
+    status = 503
+    default_code = "unavailable"
+
+
+_constraint_errors: dict[str, Callable[[], AppError]] = {}
+
+
+def on_violation(constraint: str, error: Callable[[], AppError]) -> None:
+    """Say what it means to a caller when PostgreSQL refuses a row by this constraint."""
+    _constraint_errors[constraint] = error
+
+
+def from_violation(constraint: str | None) -> AppError:
+    """The error registered for the constraint; a plain Conflict for any other."""
+    return _constraint_errors.get(constraint or "", Conflict)()

@@ -1,0 +1,37 @@
+"""The schema's history, and the few ways to move along it."""
+
+from pathlib import Path
+
+from advanced_alchemy.alembic.commands import AlembicCommands
+from advanced_alchemy.config import AlembicAsyncConfig, SQLAlchemyAsyncConfig
+from alembic.script import ScriptDirectory
+
+from app.db import VERSION_TABLE, sqlalchemy_url
+
+_LOCATION = Path(__file__).parent
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Safe when several servers start at once: an advisory lock lets one of them migrate."""
+    _commands(database_url).upgrade(revision)
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    _commands(database_url).downgrade(revision)
+
+
+def head() -> str:
+    revision = ScriptDirectory(str(_LOCATION)).get_current_head()
+    assert revision is not None, "there is always a first migration"  # noqa: S101 - a type guard
+    return revision
+
+
+def _commands(database_url: str) -> AlembicCommands:
+    return AlembicCommands(
+        SQLAlchemyAsyncConfig(
+            connection_string=sqlalchemy_url(database_url),
+            alembic_config=AlembicAsyncConfig(
+                script_location=str(_LOCATION), version_table_name=VERSION_TABLE
+            ),
+        )
+    )

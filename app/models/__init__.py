@@ -1,0 +1,23 @@
+"""Every table, so that the metadata is complete wherever one model is imported."""
+
+from app.models.accounts import Account, ApiToken, Member, User, UserPreference
+from app.models.base import Base
+from app.models.feed import FeedCounter, FeedEventRow
+from app.models.projects import Component, Project
+from app.models.sessions import InteractionKey, InteractionPage, Session
+
+__all__ = [
+    "Account",
+    "ApiToken",
+    "Base",
+    "Component",
+    "FeedCounter",
+    "FeedEventRow",
+    "InteractionKey",
+    "InteractionPage",
+    "Member",
+    "Project",
+    "Session",
+    "User",
+    "UserPreference",
+]

@@ -1,0 +1,89 @@
+"""What every table has in common."""
+
+import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+import uuid_utils.compat
+from advanced_alchemy.base import CommonTableAttributes
+from advanced_alchemy.types import DateTimeUTC
+from sqlalchemy import BigInteger, FetchedValue, ForeignKey, Identity, MetaData, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    MappedColumn,
+    QueryableAttribute,
+    mapped_column,
+)
+from sqlalchemy.types import Text
+
+
+class Base(CommonTableAttributes, DeclarativeBase):
+    """Identifiers are bigint, strings text and times timestamptz unless a column says otherwise."""
+
+    __abstract__ = True
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        int: BigInteger,
+        UUID: postgresql.UUID,
+        dict[str, Any]: postgresql.JSONB,
+        datetime.datetime: DateTimeUTC(timezone=True),
+    }
+
+
+def new_uuid() -> UUID:
+    """UUIDv7, made here because PostgreSQL has it only from 18 on."""
+    return uuid_utils.compat.uuid7()
+
+
+def identity() -> MappedColumn[int]:
+    """The second half of a tenant key `(account_id, id)`."""
+    return mapped_column(BigInteger, Identity(), primary_key=True)
+
+
+def now_column(*, on_update: bool = False) -> MappedColumn[datetime.datetime]:
+    """A time stamped by the database clock; `on_update` stamps every ORM update as well."""
+    return mapped_column(
+        DateTimeUTC(timezone=True),
+        server_default=text("now()"),
+        onupdate=text("clock_timestamp()") if on_update else None,
+        server_onupdate=FetchedValue() if on_update else None,
+    )
+
+
+class TenantOwned(Base):
+    """A row of one account: row-level security guards its table."""
+
+    __abstract__ = True
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="RESTRICT"), primary_key=True, sort_order=-1
+    )
+
+    @classmethod
+    def project_column(cls) -> QueryableAttribute[Any] | None:
+        """The column by which a strict project narrows this table, if there is one."""
+        return None
+
+
+class ProjectOwned(TenantOwned):
+    """A root row, stamped with the project it was created in."""
+
+    __abstract__ = True
+
+    project_id: Mapped[int | None]
+
+    @classmethod
+    def project_column(cls) -> QueryableAttribute[Any] | None:
+        return cls.project_id

@@ -1,0 +1,72 @@
+"""Keyset lists: a page starts after the last row of the one before, never at an offset."""
+
+import base64
+import binascii
+import datetime
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from sqlalchemy import Select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.db import Db
+from app.errors import Invalid
+from app.models.base import Base
+from app.schemas.base import MAX_BIGINT, Page
+
+Row = TypeVar("Row", bound=Base)
+
+
+class PageRequest(NamedTuple):
+    """`limit` 1–100; `cursor` is a `next_cursor` of the same list."""
+
+    limit: int = 50
+    cursor: str | None = None
+
+
+async def fetch_page(
+    db: Db,
+    statement: Select[tuple[Row]],
+    keys: Sequence[InstrumentedAttribute[Any]],
+    request: PageRequest,
+    *,
+    descending: bool = True,
+) -> Page[Row]:
+    """`keys` are unique together. Raises Invalid for a cursor of another list."""
+    if request.cursor is not None:
+        after = decode_cursor(request.cursor, keys)
+        position = tuple_(*keys)
+        statement = statement.where(position < after if descending else position > after)
+    order = [key.desc() if descending else key.asc() for key in keys]
+    found = await db.session.scalars(statement.order_by(*order).limit(request.limit + 1))
+    rows = list(found)
+    more = len(rows) > request.limit
+    rows = rows[: request.limit]
+    return Page(data=rows, next_cursor=encode_cursor(rows[-1], keys) if more else None)
+
+
+def encode_cursor(row: Base, keys: Sequence[InstrumentedAttribute[Any]]) -> str:
+    values = {key.key: getattr(row, key.key) for key in keys}
+    return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, keys: Sequence[InstrumentedAttribute[Any]]) -> tuple[Any, ...]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        values = msgspec.json.decode(base64.urlsafe_b64decode(padded.encode("ascii")), type=dict)
+        if set(values) != {key.key for key in keys}:
+            raise ValueError("other keys")
+        return tuple(_key_value(key, values[key.key]) for key in keys)
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise Invalid.field("cursor", "is not a next_cursor of this list") from None
+
+
+def _key_value(key: InstrumentedAttribute[Any], value: Any) -> Any:
+    python_type = key.type.python_type
+    converted = msgspec.convert(value, python_type)
+    if python_type is int and not -MAX_BIGINT <= converted <= MAX_BIGINT:
+        raise ValueError("beyond bigint")
+    if python_type is datetime.datetime and converted.tzinfo is None:
+        raise ValueError("without a time zone")
+    return converted

@@ -1,0 +1,83 @@
+"""Secrets out of text and documents, before anything is stored.
+
+Every string the server keeps passes through here, so two rules shape the patterns. Each starts at
+a literal that `re` finds with memchr (`_`, `eyJ`, `://`) and looks *behind* it for the rest of a
+prefix: an alternation of fifty prefixes would cost fifty times as much on text without secrets.
+And no pattern runs over the same characters from two starting points: what a repetition may cross
+never contains the literal at which another attempt starts, or the repetition is bounded.
+"""
+
+from typing import Any, TypeVar
+
+from app.redaction.assignments import redact_assignments, sensitive_key
+from app.redaction.replacing import HARMLESS, marker
+from app.redaction.tokens import redact_tokens
+
+__all__ = ["redact_document", "redact_text"]
+
+Document = TypeVar("Document")
+
+
+def redact_text(text: str) -> str:
+    """The same object when nothing had to change."""
+    return redact_assignments(redact_tokens(text))
+
+
+def redact_document(value: Document) -> Document:
+    """The same object when nothing had to change, else a copy.
+
+    A string under a sensitive key is replaced whole, whatever it looks like.
+    """
+    strings: list[str] = []
+    pending: list[Any] = [value]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            strings.extend(node)
+            for key, item in node.items():
+                if isinstance(item, str):
+                    if sensitive_key(key) and not HARMLESS.fullmatch(item):
+                        return _rebuild(value)
+                    strings.append(item)
+                elif isinstance(item, dict | list):
+                    pending.append(item)
+        elif isinstance(node, list):
+            pending += node
+        elif isinstance(node, str):
+            strings.append(node)
+    # A line break hides no pattern, so one search serves all the strings.
+    joined = "\n".join(strings)
+    return value if redact_text(joined) is joined else _rebuild(value)
+
+
+def _rebuild(value: Document) -> Document:
+    """Iterative, because a document may be nested deeper than Python may recurse."""
+    result: list[Document] = []
+    pending: list[tuple[Any, Any]] = [([value], result)]
+    while pending:
+        source, target = pending.pop()
+        if isinstance(source, dict):
+            for key, item in source.items():
+                name = sensitive_key(key) if isinstance(item, str) else None
+                target[_free_key(redact_text(key), target)] = (
+                    marker(name) if name and not HARMLESS.fullmatch(item) else _copy(item, pending)
+                )
+        else:
+            target += [_copy(item, pending) for item in source]
+    return result[0]
+
+
+def _copy(item: object, pending: list[tuple[Any, Any]]) -> object:
+    """A container is copied empty and its content is left pending."""
+    if isinstance(item, str):
+        return redact_text(item)
+    if isinstance(item, dict | list):
+        copy: dict[str, Any] | list[Any] = type(item)()
+        pending.append((item, copy))
+        return copy
+    return item
+
+
+def _free_key(key: str, taken: dict[str, Any]) -> str:
+    """Two secrets used as keys become the same marker, and neither entry may get lost."""
+    return key if key not in taken else f"{key} {len(taken)}"

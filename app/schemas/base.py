@@ -1,0 +1,39 @@
+"""What every schema is made of."""
+
+import datetime
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+MAX_BIGINT = 2**63 - 1
+
+RowId = Annotated[int, Meta(ge=1, le=MAX_BIGINT)]
+Instant = Annotated[datetime.datetime, Meta(tz=True)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=20_000)]
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{3,50}$")]
+Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
+
+Item = TypeVar("Item")
+
+
+class Input(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A request body: a field nobody knows is an error, so that a typo never passes silently."""
+
+
+class Output(msgspec.Struct, kw_only=True):
+    """A response body."""
+
+
+class Page(msgspec.Struct, Generic[Item]):
+    """One page of a list; `next_cursor` is null on the last one."""
+
+    data: list[Item]
+    next_cursor: str | None
+
+
+class Batch(msgspec.Struct, Generic[Item]):
+    """What a batch created, in the order it was posted."""
+
+    data: list[Item]

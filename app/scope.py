@@ -1,0 +1,83 @@
+"""Who asks, and therefore what exists for them."""
+
+from typing import Any, TypeVar
+
+from sqlalchemy import Delete, Select, Update, delete, select, update
+
+from app.db import Db, Role, Tenant
+from app.errors import Forbidden, NotFound
+from app.models.base import ProjectOwned, TenantOwned
+
+Model = TypeVar("Model", bound=TenantOwned)
+
+_WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.EDITOR, Role.SYSTEM})
+_ADMINISTRATORS = frozenset({Role.OWNER, Role.ADMIN, Role.SYSTEM})
+
+
+class Scope(Tenant, frozen=True, kw_only=True):
+    """Built once per request from the token, never from ids in a body.
+
+    `role` is the member's role narrowed by what the token allows: it is what PostgreSQL is told.
+    `project_id` stamps what is created and filters what is listed. With `strict` (the token or
+    the request demanded that project) rows of other projects do not exist at all; without it a row
+    addressed by its id is found anywhere in the account.
+    """
+
+    project_id: int | None = None
+    strict: bool = False
+    token_id: int | None = None
+    token_project_id: int | None = None
+
+    def select(self, model: type[Model]) -> Select[tuple[Model]]:
+        """Rows that exist for this scope, for finding one by its id."""
+        statement = select(model).where(model.account_id == self.account_id)
+        return self._in_project(statement, model) if self.strict else statement
+
+    def select_listed(self, model: type[Model]) -> Select[tuple[Model]]:
+        """Rows that a list shows: as `select`, narrowed to the active project if there is one."""
+        statement = select(model).where(model.account_id == self.account_id)
+        return statement if self.project_id is None else self._in_project(statement, model)
+
+    def _in_project(
+        self, statement: Select[tuple[Model]], model: type[Model]
+    ) -> Select[tuple[Model]]:
+        column = model.project_column()
+        return statement if column is None else statement.where(column == self.project_id)
+
+    def update(self, model: type[Model]) -> Update:
+        """For changing many rows at once; a single row is changed through the ORM."""
+        return update(model).where(model.account_id == self.account_id)
+
+    def delete(self, model: type[Model]) -> Delete:
+        return delete(model).where(model.account_id == self.account_id)
+
+    def build(self, model: type[Model], **fields: Any) -> Model:
+        """A new row of this account and, where rows have one, of this project."""
+        if issubclass(model, ProjectOwned):
+            fields.setdefault("project_id", self.project_id)
+        return model(account_id=self.account_id, **fields)
+
+    @property
+    def strict_project_id(self) -> int | None:
+        """For hot statements: the only project that exists, or None for the whole account."""
+        return self.project_id if self.strict else None
+
+    def require_write(self) -> None:
+        if self.role not in _WRITERS:
+            raise Forbidden
+
+    def require_admin(self) -> None:
+        if self.role not in _ADMINISTRATORS:
+            raise Forbidden
+
+    def require_owner(self) -> None:
+        if self.role is not Role.OWNER:
+            raise Forbidden
+
+
+async def one(db: Db, statement: Select[tuple[Model]]) -> Model:
+    """The row, or NotFound: a missing row and one of another tenant look the same."""
+    row = await db.session.scalar(statement)
+    if row is None:
+        raise NotFound
+    return row

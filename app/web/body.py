@@ -1,0 +1,193 @@
+"""Request bodies: from bytes to a schema, with an error for every field that is wrong."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, get_args, get_origin
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+
+from app.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
+
+MAX_DEPTH = 64
+_INT64 = range(-(2**63), 2**63)
+
+# What PostgreSQL or our rules may refuse, found without decoding: the exact look is much slower.
+_SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+_PATH = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>\$[^`]*)`)?$", re.DOTALL)
+
+
+class ApiRequest(Request[Any, Any, State]):
+    """Decodes the body as the handler's `data` parameter says."""
+
+    async def json(self) -> Any:
+        body = await self.body()
+        require_json(self)
+        parameter = self.route_handler.parsed_fn_signature.parameters["data"]
+        opt = self.route_handler.opt
+        return decode(body, parameter.annotation, nul_allowed_in=opt.get("nul_allowed_in"))
+
+
+def require_json(request: Request[Any, Any, Any]) -> None:
+    """Without a Content-Type the benefit of the doubt, with another one 415."""
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    if not (media_type == "application/json" or media_type.endswith("+json")):
+        raise UnsupportedMediaType
+
+
+def replace_nul(body: bytes) -> bytes:
+    """U+FFFD for every NUL character, which jsonb cannot hold; an escaped backslash stays one."""
+    return _NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
+
+
+def decode(body: bytes, schema: Any, *, nul_allowed_in: str | None = None) -> Any:
+    """Raises Malformed for what is no JSON, Invalid for what the schema does not allow.
+
+    Below the key `nul_allowed_in` (`*` for everywhere) NUL characters are replaced, not refused.
+    """
+    if nul_allowed_in == "*":
+        body = replace_nul(body)
+    if _SUSPICIOUS.search(body) or _maybe_deep(body):
+        document = _document(body)
+        if nul_allowed_in not in {None, "*"}:
+            document = _replace_nul_below(document, nul_allowed_in)
+            body = msgspec.json.encode(document)
+        errors = list(_forbidden(document, ()))
+        if errors:
+            raise Invalid(*errors)
+    try:
+        return _decoder(schema).decode(body)
+    except msgspec.ValidationError:
+        raise Invalid(*_field_errors(_document(body), schema)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"The request body is not valid JSON: {error}") from None
+
+
+@cache
+def _decoder(schema: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(schema)
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"The request body is not valid JSON: {error}") from None
+
+
+def _maybe_deep(body: bytes) -> bool:
+    """Each pass takes the innermost level away. Brackets in strings only cause a second look."""
+    brackets = body.translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(shorter) == len(brackets):
+            return True
+        brackets = shorter
+    return bool(brackets)
+
+
+def _forbidden(document: Any, path: tuple[str | int, ...]) -> Iterator[FieldError]:
+    """NUL characters, integers beyond 64 bits, and what lies more than 64 levels deep."""
+    if len(path) > MAX_DEPTH:
+        yield FieldError(dotted(path[:8]), f"is nested deeper than {MAX_DEPTH} levels")
+    elif isinstance(document, str) and "\0" in document:
+        yield FieldError(dotted(path), "must not contain NUL characters")
+    elif isinstance(document, int) and document not in _INT64:
+        yield FieldError(dotted(path), "does not fit into 64 bits")
+    elif isinstance(document, list):
+        for index, item in enumerate(document):
+            yield from _forbidden(item, (*path, index))
+    elif isinstance(document, dict):
+        for key, item in document.items():
+            # A key may no more contain a NUL than a value.
+            yield from _forbidden(key, (*path, "(key)")) if "\0" in key else ()
+            yield from _forbidden(item, (*path, key))
+
+
+def _replace_nul_below(document: Any, key: str, *, below: bool = False) -> Any:
+    if isinstance(document, str):
+        return document.replace("\0", "\ufffd") if below else document
+    if isinstance(document, list):
+        return [_replace_nul_below(item, key, below=below) for item in document]
+    if isinstance(document, dict):
+        return {
+            (name.replace("\0", "\ufffd") if below else name): _replace_nul_below(
+                item, key, below=below or name == key
+            )
+            for name, item in document.items()
+        }
+    return document
+
+
+def _field_errors(document: Any, schema: Any) -> list[FieldError]:
+    """The decoder stops at the first error, so each field is tried by itself."""
+    struct = _struct_of(schema, document)
+    if struct is None:
+        return (
+            [_convert_error(document, schema, ())]
+            if document is not None
+            else [FieldError("", "must not be null")]
+        )
+    if isinstance(document, list):
+        return [
+            error
+            for index, item in enumerate(document)
+            for error in _object_errors(item, struct, (index,))
+        ] or [_convert_error(document, schema, ())]
+    return _object_errors(document, struct, ()) or [_convert_error(document, schema, ())]
+
+
+def _object_errors(
+    document: Any, struct: type[msgspec.Struct], path: tuple[str | int, ...]
+) -> list[FieldError]:
+    if not isinstance(document, dict):
+        return [_convert_error(document, struct, path)]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    errors = [
+        FieldError(dotted((*path, name)), "is not a field of this request")
+        for name in document
+        if name not in fields
+    ]
+    for name, field in fields.items():
+        if name not in document:
+            if field.required:
+                errors.append(FieldError(dotted((*path, name)), "is required"))
+            continue
+        try:
+            msgspec.convert(document[name], field.type)
+        except msgspec.ValidationError:
+            errors.append(_convert_error(document[name], field.type, (*path, name)))
+    return errors
+
+
+def _convert_error(document: Any, schema: Any, path: tuple[str | int, ...]) -> FieldError:
+    try:
+        msgspec.convert(document, schema)
+    except msgspec.ValidationError as error:
+        match = _PATH.match(str(error))
+        assert match is not None, "the pattern matches any text"  # noqa: S101
+        inner = (match["path"] or "$").removeprefix("$").lstrip(".")
+        inner = inner.replace("[...]", ".*").replace("[", ".").replace("]", "").lstrip(".")
+        return FieldError(dotted((*path, inner) if inner else path), match["message"])
+    return FieldError(dotted(path), "is not valid")
+
+
+def _struct_of(schema: Any, document: Any) -> type[msgspec.Struct] | None:
+    """The struct that the document, or each item of it, was meant to be."""
+    if isinstance(schema, type) and issubclass(schema, msgspec.Struct):
+        return schema if not isinstance(document, list) else None
+    origin = get_origin(schema)
+    if origin is list and isinstance(document, list):
+        return _struct_of(get_args(schema)[0], {})
+    candidates = (_struct_of(part, document) for part in get_args(schema))
+    return next((struct for struct in candidates if struct is not None), None)
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in path)

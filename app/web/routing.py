@@ -1,0 +1,94 @@
+"""How every route is declared: operation id, errors and pages are said in one place."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
+
+from litestar import Response, delete, get, patch, post, put
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
+
+from app.schemas.base import MAX_BIGINT
+from app.web.problems import MEDIA_TYPE, Problem
+
+Out = TypeVar("Out")
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Rows per page.")]
+Cursor = Annotated[
+    str | None,
+    QueryParameter(max_length=1000, description="The next_cursor of the page before."),
+]
+
+OptionalId = Annotated[int | None, QueryParameter(ge=1, le=MAX_BIGINT)]
+
+_DESCRIPTIONS = {
+    400: "The body is not valid JSON.",
+    401: "The token is missing, malformed, unknown, expired or revoked.",
+    403: "The role or the token does not allow this.",
+    404: "There is no such resource, or not for this token.",
+    405: "The resource has no such method.",
+    409: "The request conflicts with the current state.",
+    413: "The body is larger than this server accepts.",
+    415: "The body is not application/json.",
+    422: "Some fields are invalid; `errors` names them.",
+    503: "The database cannot be reached right now.",
+}
+_DECORATORS: dict[str, Any] = {
+    "GET": get,
+    "POST": post,
+    "PUT": put,
+    "PATCH": patch,
+    "DELETE": delete,
+}
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+def route(
+    method: str,
+    path: str,
+    status: int = 200,
+    *,
+    tag: str,
+    also: Sequence[int] = (),
+    **options: Any,
+) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
+    """`also` are the other successful statuses and the 409 of routes that have one."""
+    statuses = {401, 403, 404, 422, 503}
+    if method in _WITH_BODY:
+        statuses |= {400, 413, 415}
+    errors = {s for s in also if s >= 400} | statuses
+    responses = {
+        s: ResponseSpec(
+            Problem, media_type=MEDIA_TYPE, description=_DESCRIPTIONS[s], generate_examples=False
+        )
+        for s in sorted(errors)
+    }
+
+    def decorate(function: Callable[..., Any]) -> HTTPRouteHandler:
+        for success in also:
+            if success < 400:
+                responses[success] = ResponseSpec(
+                    _content_type(function), description="Nothing had to change."
+                )
+        name = function.__name__
+        handler: HTTPRouteHandler = _DECORATORS[method](
+            path,
+            status_code=status,
+            operation_id=name,
+            summary=name.replace("_", " ").capitalize(),
+            tags=[tag],
+            responses=responses,
+            **options,
+        )(function)
+        return handler
+
+    return decorate
+
+
+def _content_type(function: Callable[..., Any]) -> Any:
+    annotation = function.__annotations__["return"]
+    arguments = getattr(annotation, "__args__", None)
+    return arguments[0] if arguments else annotation
+
+
+def created(content: Out, location: str, status: int = 201) -> Response[Out]:
+    return Response(content, status_code=status, headers={"Location": location})

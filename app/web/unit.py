@@ -1,0 +1,108 @@
+"""One request is one transaction, and it answers only after the COMMIT.
+
+The middleware authenticates, opens the transaction when a handler asks for `db`, holds the
+response back, commits, and only then lets it go: a COMMIT that fails is a 5xx, never a 2xx.
+"""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+from litestar import Request
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Send
+from litestar.types import Scope as ASGIScope
+
+from app.contexts.accounts import Authenticator
+from app.db import Database, Db
+from app.errors import NotFound, Unauthenticated
+from app.schemas.base import MAX_BIGINT
+from app.scope import Scope
+
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Unit:
+    """What one request does in the database."""
+
+    def __init__(self, database: Database, current_scope: Scope, stack: AsyncExitStack) -> None:
+        self.current_scope = current_scope
+        self._database = database
+        self._stack = stack
+        self._db: Db | None = None
+
+    async def open(self) -> Db:
+        if self._db is None:
+            self._db = await self._stack.enter_async_context(
+                self._database.transaction(self.current_scope)
+            )
+        return self._db
+
+    def discard(self) -> None:
+        if self._db is not None:
+            self._db.rollback_only = True
+
+
+class UnitOfWork(ASGIMiddleware):
+    """Routes with `public=True` need no token and get neither `current_scope` nor `db`."""
+
+    scopes = (ScopeType.HTTP,)
+    exclude_opt_key = "public"
+
+    def __init__(self, database: Database, authenticator: Authenticator) -> None:
+        self.database = database
+        self.authenticator = authenticator
+
+    async def handle(
+        self, scope: ASGIScope, receive: Receive, send: Send, next_app: ASGIApp
+    ) -> None:
+        request: Request[Any, Any, Any] = Request(scope)
+        current_scope = await self._authenticate(request)
+        _require_possible_ids(scope["path_params"])
+        if request.method not in _READS and not scope["route_handler"].opt.get("viewers"):
+            current_scope.require_write()
+        held: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            held.append(message)
+
+        async with AsyncExitStack() as stack:
+            unit = Unit(self.database, current_scope, stack)
+            scope["state"]["unit"] = unit
+            await next_app(scope, receive, hold)
+            if _status(held) >= 400:
+                unit.discard()
+        for message in held:
+            await send(message)
+
+    async def _authenticate(self, request: Request[Any, Any, Any]) -> Scope:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated
+        return await self.authenticator.authenticate(
+            token.strip(), request.headers.get("x-project")
+        )
+
+
+def _require_possible_ids(path_params: dict[str, Any]) -> None:
+    """An id that no row could have is like any other id that does not exist."""
+    for value in path_params.values():
+        if isinstance(value, int) and not 1 <= value <= MAX_BIGINT:
+            raise NotFound
+        if isinstance(value, str) and "\0" in value:
+            raise NotFound
+
+
+def _status(messages: list[Message]) -> int:
+    starts = (m["status"] for m in messages if m["type"] == "http.response.start")
+    return next(starts, 500)
+
+
+async def provide_current_scope(request: Request[Any, Any, Any]) -> Scope:
+    unit: Unit = request.scope["state"]["unit"]
+    return unit.current_scope
+
+
+async def provide_db(request: Request[Any, Any, Any]) -> Db:
+    unit: Unit = request.scope["state"]["unit"]
+    return await unit.open()

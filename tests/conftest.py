@@ -1,0 +1,66 @@
+"""A PostgreSQL of the test run's own, migrated once per worker; every test has its own accounts."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import embedded, migrations
+from app.asgi import create_app
+from app.db import Database
+from app.settings import Settings
+from tests.factories import World, make_world
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Cluster]:
+    with embedded.start(tmp_path_factory.mktemp("postgres")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def settings(cluster: embedded.Cluster) -> Settings:
+    migrations.upgrade(cluster.url)
+    return Settings(database_url=cluster.url)
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[Any]:
+    envelope = create_app(settings)
+    yield envelope
+    await envelope.litestar.state.database.close()
+
+
+@pytest.fixture(scope="session")
+async def database(app: Any) -> Database:
+    found: Database = app.litestar.state.database
+    return found
+
+
+@pytest.fixture
+async def make(database: Database, app: Any) -> AsyncIterator[Callable[[], Awaitable[World]]]:
+    """Makes another account each time it is called."""
+    worlds: list[World] = []
+
+    async def make_another() -> World:
+        worlds.append(await make_world(database, app))
+        return worlds[-1]
+
+    yield make_another
+    for world in worlds:
+        await world.close()
+
+
+@pytest.fixture
+async def world(make: Callable[[], Awaitable[World]]) -> World:
+    return await make()
+
+
+def hook_stream(name: str) -> list[dict[str, Any]]:
+    """The bodies of a recorded run, in order."""
+    path = FIXTURES / "hooks" / "streams" / f"{name}.json"
+    return [event["body"] for event in json.loads(path.read_text())]
