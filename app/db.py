@@ -71,6 +71,8 @@ class Db:
         self.driver: asyncpg.Connection[asyncpg.Record] = driver
         self.tenant = tenant
         self.events: list[FeedEvent] = []
+        # Kinds of things that changed although no feed is left to record it.
+        self.unrecorded: set[str] = set()
         self.rollback_only = False
         self._session: AsyncSession | None = None
 
@@ -133,12 +135,12 @@ FROM counter, unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigin
 
 
 class Database:
-    """The pool of one process. `on_commit` hears what each transaction added to a feed."""
+    """The pool of one process. `on_commit` hears which kinds of things have changed."""
 
     def __init__(self, settings: Settings) -> None:
         self.config = alchemy_config(settings)
         self.engine: AsyncEngine = self.config.get_engine()
-        self.on_commit: list[Callable[[int, list[FeedEvent]], None]] = []
+        self.on_commit: list[Callable[[int, set[str]], None]] = []
         self._begin: str | None = None
 
     async def close(self) -> None:
@@ -170,9 +172,10 @@ class Database:
                 await db.close()
         finally:
             await connection.close()
-        if db.events:
+        kinds = {event.entity_kind for event in db.events} | db.unrecorded
+        if kinds:
             for listener in self.on_commit:
-                listener(tenant.account_id, db.events)
+                listener(tenant.account_id, kinds)
 
     async def _open(self, connection: AsyncConnection, tenant: Tenant) -> Db:
         """PostgreSQL may have restarted while the connection lay in the pool: one fresh try."""

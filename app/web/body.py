@@ -162,8 +162,14 @@ def _object_errors(
         try:
             msgspec.convert(document[name], field.type)
         except msgspec.ValidationError:
-            errors.append(_convert_error(document[name], field.type, (*path, name)))
+            errors += _value_errors(document[name], field.type, (*path, name))
     return errors
+
+
+def _value_errors(value: Any, schema: Any, path: tuple[str | int, ...]) -> list[FieldError]:
+    struct = _struct_of(schema, value)
+    below = _object_errors(value, struct, path) if struct and isinstance(value, dict) else []
+    return below or [_convert_error(value, schema, path)]
 
 
 def _convert_error(document: Any, schema: Any, path: tuple[str | int, ...]) -> FieldError:

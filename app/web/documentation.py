@@ -19,7 +19,7 @@ padding: .1rem 1rem .1rem 0; vertical-align: top } details { border-bottom: 1px 
 
 class DocumentationPage(OpenAPIRenderPlugin):
     def __init__(self) -> None:
-        super().__init__(path="/docs")
+        super().__init__(path=["/docs", "/"])
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         info = openapi_schema["info"]

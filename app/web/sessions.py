@@ -59,6 +59,8 @@ async def list_sessions(
 ) -> Page[SessionSummary]:
     """Newest `updated_at` first. A session that changes while you page can be missed or seen
     twice; `sort=id` pages over what never changes."""
+    if updated_after is not None and updated_after.tzinfo is None:
+        raise Invalid.field("updated_after", "needs a time zone")
     filters = SessionFilter(
         status=list(status) if status else None,
         type=type,

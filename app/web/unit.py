@@ -15,7 +15,7 @@ from litestar.types import Scope as ASGIScope
 
 from app.contexts.accounts import Authenticator
 from app.db import Database, Db
-from app.errors import NotFound, Unauthenticated
+from app.errors import Invalid, NotFound, Unauthenticated
 from app.schemas.base import MAX_BIGINT
 from app.scope import Scope
 
@@ -59,6 +59,7 @@ class UnitOfWork(ASGIMiddleware):
         request: Request[Any, Any, Any] = Request(scope)
         current_scope = await self._authenticate(request)
         _require_possible_ids(scope["path_params"])
+        _refuse_nul(request)
         if request.method not in _READS and not scope["route_handler"].opt.get("viewers"):
             current_scope.require_write()
         held: list[Message] = []
@@ -91,6 +92,14 @@ def _require_possible_ids(path_params: dict[str, Any]) -> None:
             raise NotFound
         if isinstance(value, str) and "\0" in value:
             raise NotFound
+
+
+def _refuse_nul(request: Request[Any, Any, Any]) -> None:
+    """PostgreSQL's text cannot hold it, so no row can match it either."""
+    if b"%00" in request.scope["query_string"]:
+        for name, value in request.query_params.multi_items():
+            if "\0" in f"{name}{value}":
+                raise Invalid.field(name, "must not contain NUL characters")
 
 
 def _status(messages: list[Message]) -> int:

@@ -1,0 +1,198 @@
+"""Bad input is a 4xx problem that names the field; nothing is written."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.factories import World
+
+JSON = {"Content-Type": "application/json"}
+SESSION = '{"type": "RecordedSessions"'
+
+
+@pytest.fixture
+async def path(world: World) -> str:
+    """Where interactions of a fresh session go."""
+    created = await world.client().post("/api/sessions", json={"type": "RecordedSessions"})
+    return f"/api/sessions/{created.json()['id']}/interactions"
+
+
+def problem(response: httpx.Response) -> tuple[int, str, list[str]]:
+    body = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert body["status"] == response.status_code
+    assert {"type", "title", "detail", "code", "request_id"} <= set(body)
+    return response.status_code, body["code"], [e["path"] for e in body.get("errors", [])]
+
+
+def deep(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("", (400, "malformed", [])),
+        ("{", (400, "malformed", [])),
+        (b'{"type": "\xff"}', (400, "malformed", [])),
+        (b'{"type": "\\ud800"}', (400, "malformed", [])),
+        (f'{SESSION}, "state": {{"x": NaN}}}}', (400, "malformed", [])),
+        (f'{SESSION}, "state": {{"x": Infinity}}}}', (400, "malformed", [])),
+        ("null", (422, "invalid", [""])),
+        ("[]", (422, "invalid", [""])),
+        ('"text"', (422, "invalid", [""])),
+        ("{}", (422, "invalid", ["type"])),
+        ('{"type": 7}', (422, "invalid", ["type"])),
+        ('{"type": "Unknown"}', (422, "invalid", ["type"])),
+        (f'{SESSION}, "agnet": null}}', (422, "invalid", ["agnet"])),
+        (f'{SESSION}, "agent": "codex"}}', (422, "invalid", ["agent"])),
+        (f'{SESSION}, "component_id": 12345678}}', (422, "invalid", ["component_id"])),
+        (f'{SESSION}, "component_id": "1"}}', (422, "invalid", ["component_id"])),
+        (f'{SESSION}, "component_id": 0}}', (422, "invalid", ["component_id"])),
+        (f'{SESSION}, "component_id": {2**63}}}', (422, "invalid", ["component_id"])),
+        (f'{SESSION}, "state": {{"x": {2**64}}}}}', (422, "invalid", ["state.x"])),
+        (f'{SESSION}, "state": {{"x": "\\u0000"}}}}', (422, "invalid", ["state.x"])),
+        (f'{SESSION}, "state": {{"\\u0000": 1}}}}', (422, "invalid", ["state.(key)"])),
+        (f'{SESSION}, "title": "a\\u0000b"}}', (422, "invalid", ["title"])),
+        (f'{SESSION}, "title": "{"x" * 201}"}}', (422, "invalid", ["title"])),
+        (f'{SESSION}, "state": {{"x": {deep(100)}}}}}', (422, "invalid", ["state.x.0.0.0.0.0.0"])),
+        (f'{SESSION}, "title": 1, "agent": 2}}', (422, "invalid", ["agent", "title"])),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+async def test_a_bad_session(
+    world: World, body: str | bytes, expected: tuple[int, str, list[str]]
+) -> None:
+    client = world.client()
+    response = await client.post("/api/sessions", content=body, headers=JSON)
+    assert problem(response) == expected
+    assert (await client.get("/api/sessions")).json()["data"] == []
+
+
+async def test_an_unknown_type_lists_the_known_ones(world: World) -> None:
+    response = await world.client().post("/api/sessions", json={"type": "Unknown"})
+    assert "ComponentCodingSessions" in response.json()["errors"][0]["message"]
+
+
+async def test_deep_but_not_too_deep(world: World) -> None:
+    """Brackets inside strings are no nesting."""
+    for state in (f'{{"x": {deep(60)}}}', '{"x": "' + "[{(" * 500 + '"}'):
+        response = await world.client().post(
+            "/api/sessions", content=f'{SESSION}, "state": {state}}}', headers=JSON
+        )
+        assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"command": {}}, ["command.module"]),
+        ({"command": {"module": ""}}, ["command.module"]),
+        ({"command": {"module": "Bash", "comand": "ls"}}, ["command.comand"]),
+        (
+            {"command": {"module": "Bash", "timestamp": "2026-01-01T00:00:00"}},
+            ["command.timestamp"],
+        ),
+        ({"command": {"module": "Bash"}, "id": "7"}, ["id"]),
+        ({"command": {"module": "Bash"}, "result": {"status": "fine"}}, ["result.status"]),
+        (
+            {"command": {"module": "Bash"}, "result": {"status": "ok", "duration_ms": -1}},
+            ["result.duration_ms"],
+        ),
+        ({"command": {"module": "a\0b"}}, ["command.module"]),
+        ([], [""]),
+        (
+            [{"command": {"module": "Bash"}}, {"command": {"module": 1}}, {}],
+            ["1.command.module", "2.command"],
+        ),
+        ([{"command": {"module": "Bash"}}] * 501, [""]),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+async def test_a_bad_interaction(world: World, path: str, body: Any, expected: list[str]) -> None:
+    client = world.client()
+    response = await client.post(path, json=body)
+    status, code, fields = problem(response)
+    assert (status, code) == (422, "invalid")
+    assert fields == expected
+    session = (await client.get(path.removesuffix("/interactions"))).json()
+    assert (session["interaction_count"], session["version"]) == (0, 1)
+
+
+async def test_agent_output_survives_a_nul_byte(world: World, path: str) -> None:
+    body = {"command": {"module": "Bash"}, "result": {"status": "ok", "stdout": "a\0b\\u0000"}}
+    response = await world.client().post(path, json=body)
+    assert response.json()["result"]["stdout"] == "a\ufffdb\\u0000"
+
+
+async def test_wrong_content_type(world: World) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        response = await world.client().post(
+            "/api/sessions",
+            content='{"type": "RecordedSessions"}',
+            headers={"Content-Type": content_type},
+        )
+        assert problem(response)[:2] == (415, "unsupported_media_type")
+
+
+async def test_a_body_that_is_too_large(world: World) -> None:
+    body = b'{"type": "RecordedSessions", "title": "' + b"x" * (9 * 1024 * 1024) + b'"}'
+    client = world.client()
+    response = await client.post("/api/sessions", content=body, headers=JSON)
+    assert problem(response)[:2] == (413, "too_large")
+
+    async def chunks() -> Any:
+        for start in range(0, len(body), 1024 * 1024):
+            yield body[start : start + 1024 * 1024]
+
+    response = await client.post("/api/sessions", content=chunks(), headers=JSON)
+    assert problem(response)[:2] == (413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=many", "limit"),
+        ("cursor=nonsense", "cursor"),
+        ("cursor=eyJpZCI6MX0", "cursor"),
+        ("status=done", "status"),
+        ("component_id=-1", "component_id"),
+        ("sort=name", "sort"),
+        ("updated_after=yesterday", "updated_after"),
+        ("updated_after=2026-01-01T00:00:00", "updated_after"),
+        ("q=%00", "q"),
+        ("type=%00", "type"),
+    ],
+)
+async def test_a_bad_query(world: World, query: str, field: str) -> None:
+    status, code, fields = problem(await world.client().get(f"/api/sessions?{query}"))
+    assert (status, code, fields) == (422, "invalid", [field])
+
+
+async def test_methods_and_paths_that_do_not_exist(world: World) -> None:
+    client = world.client()
+    response = await client.put("/api/sessions", json={})
+    assert problem(response)[:2] == (405, "method_not_allowed")
+    assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
+    assert problem(await client.get("/api/nothing"))[:2] == (404, "not_found")
+
+
+@pytest.mark.parametrize("interactions", ["0", "1001", "-1", "many", "1.5"])
+async def test_how_many_interactions(world: World, path: str, interactions: str) -> None:
+    session = path.removesuffix("/interactions")
+    response = await world.client().get(session, params={"interactions": interactions})
+    assert problem(response) == (422, "invalid", ["interactions"])
+
+
+async def test_hooks_take_any_object_and_nothing_else(world: World) -> None:
+    client = world.client()
+    url = "/api/hooks/claude-code"
+    for event in ({}, {"session_id": 7}, {"session_id": "s", "x": "\0", "tool_input": []}):
+        assert (await client.post(url, json=event)).status_code == 204
+    for body in ("", "[]", "7", "{"):
+        response = await client.post(url, content=body, headers=JSON)
+        assert problem(response)[0] in {400, 422}
+    assert (await client.post("/api/hooks/unknown-agent", json={})).status_code == 404
