@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from app.errors import NotFound, Unavailable
+from app.errors import AppError, NotFound, Unavailable, from_violation
 from app.settings import Settings
 
 APPLICATION_ROLE = "agent_sessions_app"
@@ -165,8 +165,10 @@ class Database:
                     await db.driver.execute("ROLLBACK")
                     return
                 await self._commit(db)
-            except BaseException:
+            except BaseException as error:
                 await _roll_back(db)
+                if (violated := violation(error)) is not None:
+                    raise violated from error
                 raise
             finally:
                 await db.close()
@@ -266,6 +268,14 @@ async def _begin_statement(driver: Any) -> str:
         "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
     )
     return f"BEGIN; SET LOCAL ROLE {APPLICATION_ROLE}" if unbound else "BEGIN"
+
+
+def violation(error: BaseException) -> AppError | None:
+    """What a refused row means to a caller; None when it was not a constraint that refused."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, asyncpg.IntegrityConstraintViolationError):
+        cause = cause.__cause__
+    return None if cause is None else from_violation(cause.constraint_name)
 
 
 async def _roll_back(db: Db) -> None:

@@ -28,6 +28,7 @@ WITHOUT_SCOPE = {
     "create_default_account",
     "create_first_account",
     "find_or_create_user",
+    "free_slug",
     "operator_scope",
 }
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 import msgspec
 
-from app.cli.local import data_dir_option, json_option, with_database
-from app.cli.output import print_json
+from app.cli.local import data_dir_option, with_database
+from app.cli.output import json_option, print_json
 from app.contexts import accounts
 from app.db import Database, Role, Tenant
 from app.errors import Invalid
@@ -49,11 +49,12 @@ def create_account(
     name: str, owner_email: str, slug: str | None, data_dir: Path, *, as_json: bool
 ) -> None:
     """An account with a project `default` and a token for its owner."""
-    data = _valid({"name": name, "slug": slug or _slug(name)}, AccountCreate)
     _valid({"email": owner_email, "role": "owner"}, MemberCreate)
 
     async def create(database: Database) -> dict[str, Any]:
         async with database.transaction(_NOBODY) as db:
+            free = slug or await accounts.free_slug(db, name)
+            data = _valid({"name": name, "slug": free}, AccountCreate)
             new = await accounts.create_first_account(db, data, owner_email)
         return {
             "account": rendered(new.account, AccountOut),
@@ -160,12 +161,6 @@ def revoke_token(account_id: int, token_id: int, data_dir: Path, *, as_json: boo
 
 def _system(account_id: int) -> Tenant:
     return Tenant(account_id=account_id, role=Role.SYSTEM)
-
-
-def _slug(name: str) -> str:
-    """`Acme, Inc.` becomes `acme-inc`."""
-    words = "".join(c if c.isascii() and c.isalnum() else " " for c in name.lower()).split()
-    return "-".join(words)[:50].strip("-")
 
 
 def _valid(fields: dict[str, Any], schema: type[Any]) -> Any:

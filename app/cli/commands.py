@@ -1,44 +1,60 @@
 """All commands in one group, and what becomes of their errors."""
 
-import asyncio.exceptions
+import importlib
 import sys
 from typing import Any
 
-import asyncpg
 import click
-import httpx
 
 import app
-from app.cli.accounts import account, member, token
-from app.cli.database import database_group, doctor
-from app.cli.login import login
-from app.cli.serve import serve
-from app.cli.sessions import sessions
-from app.embedded import EmbeddedError
-from app.errors import AppError, Unavailable
-from app.settings import SettingsError
+from app.errors import AppError, Invalid, Unavailable
 
-_ENVIRONMENT_ERRORS = (
-    EmbeddedError,
-    SettingsError,
-    Unavailable,
-    httpx.TransportError,
-    asyncpg.PostgresError,
-    asyncio.exceptions.TimeoutError,
-    OSError,
-)
+# Imported only when asked for: a client command needs neither the ORM nor the server.
+_COMMANDS = {
+    "serve": "serve:serve",
+    "account": "accounts:account",
+    "member": "accounts:member",
+    "token": "accounts:token",
+    "db": "database:database_group",
+    "doctor": "database:doctor",
+    "login": "login:login",
+    "sessions": "sessions:sessions",
+    "hook": "hook_command:hook",
+}
 
 
 class Commands(click.Group):
     """One clear line instead of a traceback."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"app.cli.{module}"), name)
+        return command
+
     def main(self, *args: Any, **options: Any) -> Any:
         try:
             return super().main(*args, **options)
-        except _ENVIRONMENT_ERRORS as error:
+        except (Unavailable, Invalid, OSError) as error:
             _fail(error, 2)
         except AppError as error:
             _fail(error, 1)
+        except Exception as error:
+            if not _is_environment_error(error):
+                raise
+            _fail(error, 2)
+
+
+def _is_environment_error(error: Exception) -> bool:
+    """By name, so that no command pays for importing what only others can raise."""
+    names = {f"{c.__module__.partition('.')[0]}.{c.__name__}" for c in type(error).__mro__}
+    return not names.isdisjoint(
+        {"app.EmbeddedError", "app.SettingsError", "httpx.TransportError", "asyncpg.PostgresError"}
+    )
 
 
 def _fail(error: Exception, code: int) -> None:
@@ -51,21 +67,4 @@ def _fail(error: Exception, code: int) -> None:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(app.__version__, prog_name="agent-sessions")
 def commands() -> None:
-    """The server where your AI coding agents keep their sessions.
-
-    `hook [AGENT]` posts the event on standard input; it exits 0 whatever happens, so that an agent
-    never waits for us.
-    """
-
-
-@commands.command("hook", help="Post a hook event from standard input (see above).")
-@click.argument("agent", default="claude-code")
-def hook(agent: str) -> None:
-    """Listed for `--help` and completion; `app.__main__` runs it without any of this."""
-    from app.cli.hook import main  # noqa: PLC0415 - only when asked for
-
-    sys.exit(main([agent]))
-
-
-for command in (serve, account, member, token, database_group, doctor, login, sessions):
-    commands.add_command(command)
+    """The server where your AI coding agents keep their sessions."""

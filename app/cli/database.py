@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import click
 
 from app import migrations
-from app.cli.local import data_dir_option, database_settings, json_option, with_database
-from app.cli.output import print_json
+from app.cli.local import data_dir_option, database_settings, with_database
+from app.cli.output import json_option, print_json
 from app.db import Database, current_revision, is_bound_by_row_security
 
 _LOW_DISK = 1024**3

@@ -23,7 +23,6 @@ data_dir_option = click.option(
     show_default="~/.local/share/agent-sessions, as root /var/lib/agent-sessions",
     help="Folder of the embedded PostgreSQL and the first token.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
 @contextmanager

@@ -7,8 +7,7 @@ import httpx
 
 from app.cli.client import Refused
 from app.cli.credentials import DEFAULT_URL, Credentials, save_credentials
-from app.cli.local import json_option
-from app.cli.output import print_json
+from app.cli.output import json_option, print_json
 
 
 @click.command()

@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from app.cli.client import request
-from app.cli.local import json_option
-from app.cli.output import print_json, print_table
+from app.cli.output import json_option, print_json, print_table
 
 _MARKS = {"ok": "✓", "error": "✗", "warning": "!", None: "…"}
 _COLUMN_WIDTH = 60

@@ -5,15 +5,23 @@ from pathlib import Path
 from advanced_alchemy.alembic.commands import AlembicCommands
 from advanced_alchemy.config import AlembicAsyncConfig, SQLAlchemyAsyncConfig
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 from app.db import VERSION_TABLE, sqlalchemy_url
+from app.errors import Unavailable
 
 _LOCATION = Path(__file__).parent
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Safe when several servers start at once: an advisory lock lets one of them migrate."""
-    _commands(database_url).upgrade(revision)
+    """Safe when several servers start at once: an advisory lock lets one of them migrate.
+
+    Raises Unavailable for a database that a newer version has migrated.
+    """
+    try:
+        _commands(database_url).upgrade(revision)
+    except CommandError as error:
+        raise Unavailable(f"The database is not one this version knows: {error}") from error
 
 
 def downgrade(database_url: str, revision: str) -> None:

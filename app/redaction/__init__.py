@@ -45,8 +45,8 @@ def redact_document(value: Document) -> Document:
             pending += node
         elif isinstance(node, str):
             strings.append(node)
-    # A line break hides no pattern, so one search serves all the strings.
-    joined = "\n".join(strings)
+    # One search serves all strings: no pattern goes past a line break and a NUL or needs to.
+    joined = "\n\0".join(strings)
     return value if redact_text(joined) is joined else _rebuild(value)
 
 

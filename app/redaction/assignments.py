@@ -44,7 +44,7 @@ _WORD_REACH = 32  # longer than any of them
 _KEY_REACH = 64
 _KEY_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
-# Searched in lower-cased text, each word from its rarest letter; `_WORD` then decides.
+# Searched in lower-cased text, each word from its rarest letter; `_sensitive_word` decides.
 _ASSIGNMENT = re.compile(
     r"(?P<key>k(?:(?<=[eghinrst_-]k)ey|(?<=tok)en|(?<=cook)ie)|w(?<=passw)(?:or)?d|z(?<=authoriz)ation"
     r"|c(?:(?<=sec)ret|redentials?|(?<=_c)ode)|p(?:(?<=passp)hrase|(?<=_p)(?:ass|wd)))"
@@ -80,7 +80,9 @@ _SCHEME = re.compile(
 _CREDENTIAL = re.compile(r"[^\s\"'`\\,;<>()]+")
 _LINE = re.compile(r"[^\r\n\"'`\\]+")
 _METAVARIABLE = re.compile(r"[A-Z_-]+")
-_SELF_REFERENCE = re.compile(r"passw|pwd|secret|token|key|credential", re.IGNORECASE)
+_SELF_REFERENCE = re.compile(
+    r"pass|pwd|secret|token|key|credential|cookie|authoriz|_code", re.IGNORECASE
+)
 _COOKIES = re.compile(r"[^\s=;:,\"'`\\(){}<>]{1,64}=(?!=)[^\r\n\"'`\\]+")
 
 
@@ -135,7 +137,10 @@ def _assigned(text: str, match: re.Match[str]) -> Span | None:
         return None
     before = text[max(0, end - _KEY_REACH) : end]
     identifier = before[len(before.rstrip(_KEY_CHARACTERS)) :]
-    previous = text[end - len(identifier) - 1 : end - len(identifier)]
+    begin = end - len(identifier)
+    if text.startswith("[REDACTED:", begin - 10):  # the name in a marker is no key
+        return None
+    previous = text[begin - 1 : begin]
     if previous == "\\":  # the n of a written line break
         identifier = identifier[1:]
     place = _Place(name, identifier, previous, match["sep"] or " ", match.end())
@@ -185,7 +190,8 @@ def _is_quoted_secret(value: str, place: _Place) -> bool:
         return False
     if place.name in {"authorization", "cookie"}:
         return True
-    if " " in value and _SELF_REFERENCE.search(value):  # "Enter your password"
+    # "Enter your password", or a command of which a part is redacted already.
+    if (" " in value or "[REDACTED:" in value) and _SELF_REFERENCE.search(value):
         return False
     if place.name in _CHOSEN or place.is_option or place.is_variable:
         return True

@@ -6,10 +6,12 @@ from collections.abc import Callable
 MARKER = r"\[REDACTED:[a-z_]{1,40}\]"
 # In JSON inside a string a line break is a backslash and an n, which is no part of the next word.
 START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
-# A whole value that hides nothing: empty, a marker, a variable, a template, a row of stars.
+# A whole value that hides nothing: empty, a marker, a variable, a template, a row of stars. What
+# stands inside brackets assigns nothing, or redacting that would change what the value is.
 HARMLESS = re.compile(
-    rf"\s*+(?:(?i:bearer|basic|token)\s++)?+(?:{MARKER}|\$\w+|\$?\{{[^}}]*\}}{{1,2}}|\$\([^)]*\)"
-    r"|<[^<>]*>|%\w+%|%[sdrv]|[*.xX•…]{3,})?+\s*+",
+    rf"\s*+(?:(?i:bearer|basic|token)\s++)?+(?:{MARKER}|\$\w+|\$\([^()=:\"'\\]*\)"
+    r"|\$?\{\{?[^{}=:\"'\\]*\}{1,2}|\$\{\w+:?[-?+][^{}=:\"'\\]*\}|<[^<>=:\"'\\]*>"
+    r"|%\w+%|%[sdrv]|[*.xX•…]{3,})?+\s*+",
     re.ASCII,
 )
 

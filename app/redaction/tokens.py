@@ -30,7 +30,7 @@ _PREFIXED: tuple[tuple[str, str, str], ...] = (
     ("sentry", "sntrys_ sntryu_", r"[\w+/=]{40,}"),
     ("anthropic", "sk-", r"ant-[\w-]{16,}"),
     ("openai", "sk-", r"(?:proj|svcacct|admin|or|lf)-[\w-]{20,}"),
-    ("openai", "sk-", r"[A-Za-z0-9]{32,}+(?!-)"),
+    ("openai", "sk-", r"[A-Za-z0-9]{32,}+(?!-[A-Za-z0-9])"),
     ("gitlab", "gldt- glrt- glft- glwt-", r"[\w-]{20,}+(?:\.[\w-]{2,}+){0,2}"),
     ("gitlab", "glpat- glptt- glcbt- glimt- gloas-", r"[\w-]{20,}+(?:\.[\w-]{2,}+){0,2}"),
     ("slack", "xoxa- xoxb- xoxe- xoxo- xoxp- xoxr- xoxs- xapp-", r"[A-Za-z0-9-]{12,}"),
@@ -47,17 +47,17 @@ _PREFIXED: tuple[tuple[str, str, str], ...] = (
     ("google", "ya29.", r"[\w-]{20,}"),
     ("vault", "hvs. hvb. hvr.", r"[\w-]{24,}"),
     ("doppler", "dp.pt. dp.st. dp.ct. dp.sa.", r"[A-Za-z0-9]{40,}"),
-    ("oauth_code", "?code= &code=", r"(?=[^&\s]{0,64}[0-9])[\w.~%/+-]{12,}"),
+    ("oauth_code", "?code= &code=", r"(?=[\w.~%/+-]{0,64}[0-9])[\w.~%/+-]{12,}"),
     ("signature", "?sig= &sig=", r"[\w%+/-]{32,}=*"),
     ("signature", "?Signature= &Signature= -Signature= ?signature=", r"[\w%+/-]{32,}=*"),
     ("npm", "_auth=", r"[A-Za-z0-9+/]{8,}=*"),
     ("slack", "hooks.slack.com/services/", r"[A-Za-z0-9/]{20,}"),
     ("discord", "/api/webhooks/", r"[0-9]{15,20}/[\w-]{40,}"),
 )
-_PEM = (
+_PRIVATE_KEY = re.compile(
     r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:"
     # Whole; without a run of base64 it is source code that names the format.
-    r"(?=[^-]{0,512}?[A-Za-z0-9+/=]{20})(?:[^-]++|-{1,4}(?!-))*+-----END [A-Z0-9 ]{1,50}-----"
+    r"(?=[^\0-]{0,512}?[A-Za-z0-9+/=]{20})(?:[^\0-]++|-{1,4}(?!-))*+-----END [A-Z0-9 ]{1,50}-----"
     r"|(?:(?:\s|\\[nr]){0,8}[A-Za-z0-9+/=]{16,}+)+)"  # cut off: as far as lines of base64 go
 )
 _JWT = (
@@ -71,16 +71,15 @@ _CURL_USER = (
 )
 # What a group matches stays in front of the marker.
 _DISTINCT: tuple[tuple[str, str], ...] = (
+    ("azure", r"Q~(?<=[0-9]Q~)[\w.~-]{31,}"),
     ("aws", rf"A(?<={START}A)(?:KIA|SIA|BIA|CCA)[A-Z0-9]{{16}}(?![A-Za-z0-9])"),
-    ("google", rf"AIza(?<={START}AIza)[\w-]{{35}}(?![\w-])"),
+    ("google", rf"AIza(?<={START}AIza)[\w-]{{35}}(?!\w)"),
     ("google", rf"1//0(?<={START}1//0)[\w-]{{30,}}"),
     ("agent_sessions", rf"as_(?<={START}as_)[0-9]{{1,19}}-[0-9]{{1,19}}_[\w-]{{16,}}"),
     ("twilio", rf"SK(?<={START}SK)[0-9a-f]{{32}}(?![A-Za-z0-9])"),
-    ("azure", r"Q~(?<=[0-9]Q~)[\w.~-]{31,40}"),
     ("terraform", r"\.atlasv1\.[\w=-]{60,}"),
     ("jwt", _JWT),
-    ("private_key", _PEM),
-    ("bearer", r"(earer(?<=[Bb]earer)[ \t]{1,4})(?=\S{0,64}[0-9])[\w.~+/-]{16,}=*"),
+    ("bearer", r"(earer(?<=[Bb]earer)[ \t]{1,4})(?=[\w.~+/-]{0,64}[0-9])[\w.~+/-]{16,}=*"),
     ("password", _CURL_USER),
     ("password", r"(sshpass -p[ \t]?[\"']?)(?![$<{\[])[^\s\"'`\\]+"),
     ("password", r"(IDENTIFIED BY ')(?![$<{\[])[^'\n]+"),
@@ -93,9 +92,9 @@ def _prefixed(anchor: str) -> tuple[re.Pattern[str], Decide]:
     is_part = anchor in "_-."  # of the secret; in a URL the prefix stays
     rules = [(name, prefixes.split(), body) for name, prefixes, body in _PREFIXED]
     rules = [rule for rule in rules if rule[1][0][-1] == anchor]
+    start = START if is_part else ""
     branches = [
-        f"(?<={START if is_part else ''}(?:{'|'.join(map(re.escape, prefixes))}))"
-        f"(?P<r{number}>{body})"
+        f"(?<={start}(?:{'|'.join(map(re.escape, prefixes))}))(?P<r{number}>{body})"
         for number, (_, prefixes, body) in enumerate(rules)
     ]
     # Two cheap looks, behind and ahead, spare most places the branches.
@@ -110,7 +109,8 @@ def _prefixed(anchor: str) -> tuple[re.Pattern[str], Decide]:
         name, width = known[match.lastgroup or ""]
         return match.start() + 1 - (width if is_part else 0), match.end(), name
 
-    return re.compile(pattern, re.ASCII), decide
+    # A word is replaced to its end: what is left must not begin one.
+    return re.compile(pattern + "[A-Za-z0-9]*+", re.ASCII), decide
 
 
 _BY_PREFIX = tuple(_prefixed(anchor) for anchor in "_-.=/")
@@ -125,6 +125,7 @@ def _url_password(_text: str, match: re.Match[str]) -> Span | None:
 
 
 def redact_tokens(text: str) -> str:
+    text = _PRIVATE_KEY.sub(marker("private_key"), text)
     for pattern, decide in _BY_PREFIX:
         text = replace(text, text, pattern, decide)
     for pattern, replacement in _BY_PATTERN:

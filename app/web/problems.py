@@ -9,7 +9,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DBAPIError
 
-from app.errors import AppError, FieldError, Invalid, Unauthenticated, Unavailable, from_violation
+from app.db import violation
+from app.errors import AppError, FieldError, Invalid, Unauthenticated, Unavailable
 from app.schemas.base import Output
 
 MEDIA_TYPE = "application/problem+json"
@@ -117,12 +118,10 @@ def _handle_validation(
 
 def handle_database_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A constraint says what it means; a lost connection is for trying again."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, asyncpg.PostgresError):
-        cause = cause.__cause__
-    if isinstance(cause, asyncpg.IntegrityConstraintViolationError):
-        return handle_app_error(request, from_violation(cause.constraint_name))
-    if isinstance(cause, (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)):
+    if (violated := violation(error)) is not None:
+        return handle_app_error(request, violated)
+    lost = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+    if isinstance(error, lost) or isinstance(getattr(error.__cause__, "__cause__", None), lost):
         return handle_app_error(request, Unavailable())
     return handle_unexpected(request, error)
 

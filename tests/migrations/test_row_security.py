@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from app.db import Database, Role, Tenant
+from app.errors import AppError
 from app.models import Base
 from tests.factories import World
 
@@ -133,10 +134,12 @@ async def test_cross_tenant_references_are_refused(
     two_worlds: tuple[World, World], statement: str, constraint: str
 ) -> None:
     mine, other = two_worlds
-    with pytest.raises(asyncpg.ForeignKeyViolationError) as refused:
+    with pytest.raises(AppError) as refused:
         async with mine.db() as db:
             await db.driver.execute(statement, mine.account_id, other.project_id)
-    assert refused.value.constraint_name == constraint
+    cause = refused.value.__cause__
+    assert isinstance(cause, asyncpg.ForeignKeyViolationError)
+    assert cause.constraint_name == constraint
 
 
 async def test_another_accounts_interactions_cannot_be_referenced(
@@ -152,6 +155,7 @@ async def test_another_accounts_interactions_cannot_be_referenced(
         f" VALUES ($1, $2, '{NONE}', 1)",
         "UPDATE sessions SET parent_session_id = $2 WHERE account_id = $1",
     ):
-        with pytest.raises(asyncpg.ForeignKeyViolationError):
+        with pytest.raises(AppError) as refused:
             async with mine.db() as db:
                 await db.driver.execute(statement, mine.account_id, session_id)
+        assert isinstance(refused.value.__cause__, asyncpg.ForeignKeyViolationError)

@@ -1,5 +1,7 @@
 """Accounts themselves: the two tables without row security are read and written here."""
 
+import itertools
+
 import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -91,6 +93,16 @@ async def create_account(scope: Scope, db: Db, data: AccountCreate) -> NewAccoun
 async def create_first_account(db: Db, data: AccountCreate, owner_email: str) -> NewAccount:
     """For whoever administers the database itself: nobody needs to be authenticated yet."""
     return await _open_account(db, await find_or_create_user(db, owner_email), data)
+
+
+async def free_slug(db: Db, name: str) -> str:
+    """`Acme, Inc.` becomes `acme-inc`, or `acme-inc-2` when that is taken or reserved."""
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in name.lower()).split()
+    base = "-".join(words)[:40].strip("-")
+    base = base if len(base) >= 3 else f"account-{base}".strip("-")
+    taken = set(await db.session.scalars(select(Account.slug).where(Account.slug.startswith(base))))
+    candidates = itertools.chain([base], (f"{base}-{n}" for n in itertools.count(2)))
+    return next(slug for slug in candidates if slug not in taken | RESERVED_SLUGS)
 
 
 async def create_default_account(db: Db, owner_email: str) -> NewAccount | None:
