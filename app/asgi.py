@@ -16,6 +16,7 @@ from app.contexts.accounts import Authenticator
 from app.db import Database
 from app.settings import Settings
 from app.web.body import ApiRequest
+from app.web.conditions import add_etag
 from app.web.documentation import DocumentationPage
 from app.web.envelope import Envelope
 from app.web.problems import EXCEPTION_HANDLERS
@@ -43,6 +44,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
                 "db": Provide(provide_db),
             },
             middleware=[UnitOfWork(database, authenticator)],
+            after_request=add_etag,
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=configuration.max_body_bytes,
             state=State({"database": database, "revision": migrations.head()}),

@@ -18,7 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from app.errors import AppError, NotFound, Unavailable, from_violation
+from app.errors import (
+    AppError,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+    from_violation,
+)
 from app.settings import Settings
 
 APPLICATION_ROLE = "agent_sessions_app"
@@ -74,6 +80,8 @@ class Db:
         # Kinds of things that changed although no feed is left to record it.
         self.unrecorded: set[str] = set()
         self.rollback_only = False
+        # The versions a writer is ready to overwrite (If-Match); None for any.
+        self.expected_versions: frozenset[str] | None = None
         self._session: AsyncSession | None = None
 
     @property
@@ -90,6 +98,11 @@ class Db:
         if row is None:
             raise NotFound
         return row
+
+    def require_version(self, version: str | None) -> None:
+        """Raises PreconditionFailed. To be called under the lock of the row."""
+        if self.expected_versions is not None and version not in self.expected_versions:
+            raise PreconditionFailed
 
     @asynccontextmanager
     async def acting_as(self, tenant: Tenant) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """Who asks, and therefore what exists for them."""
 
+import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Delete, Select, Update, delete, select, update
@@ -73,6 +74,24 @@ class Scope(Tenant, frozen=True, kw_only=True):
     def require_owner(self) -> None:
         if self.role is not Role.OWNER:
             raise Forbidden
+
+
+async def locked(db: Db, statement: Select[tuple[Model]]) -> Model:
+    """The row, to be changed. Raises NotFound, and PreconditionFailed when the request's If-Match
+    names another version."""
+    # Not FOR UPDATE: whoever only refers to the row need not wait, which would invite deadlocks.
+    row = await one(db, statement.with_for_update(key_share=True))
+    db.require_version(version_of(row))
+    return row
+
+
+def version_of(row: object) -> str | None:
+    """What an ETag says: the version, or the time of the last change where there is none."""
+    version = getattr(row, "version", None)
+    if isinstance(version, int):
+        return str(version)
+    changed = getattr(row, "updated_at", None)
+    return f"{changed:%Y%m%dT%H%M%S.%f}" if isinstance(changed, datetime.datetime) else None
 
 
 async def one(db: Db, statement: Select[tuple[Model]]) -> Model:

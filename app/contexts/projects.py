@@ -11,7 +11,7 @@ from app.models import Component, Project, Session
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
-from app.scope import Scope, one
+from app.scope import Scope, locked, one
 
 
 async def list_projects(
@@ -42,8 +42,8 @@ async def create_project(scope: Scope, db: Db, data: ProjectCreate) -> Project:
 
 async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpdate) -> Project:
     """`settings` are replaced as a whole."""
-    project = await get_project(scope, db, project_id)
     scope.require_write()
+    project = await locked(db, scope.select(Project).where(Project.id == project_id))
     await _apply_changes(db, project, _given(data))
     feed.record(scope, db, "project.updated", project.id, project_id=project.id)
     return project
@@ -51,8 +51,8 @@ async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpd
 
 async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
     """Its components and the tokens made for it go too; its work stays, without a project."""
-    project = await get_project(scope, db, project_id)
     scope.require_admin()
+    project = await locked(db, scope.select(Project).where(Project.id == project_id))
     await db.session.execute(
         scope.update(Session)
         .where(Session.project_id == project_id)
@@ -104,8 +104,8 @@ async def update_component(
     scope: Scope, db: Db, component_id: int, data: ComponentUpdate
 ) -> Component:
     """Raises Invalid when the new parent is the component itself or lies below it."""
-    component = await get_component(scope, db, component_id)
     scope.require_write()
+    component = await locked(db, scope.select(Component).where(Component.id == component_id))
     if isinstance(data.parent_component_id, int):
         await _refuse_circle(scope, db, component, data.parent_component_id)
     await _apply_changes(db, component, _given(data))
@@ -115,8 +115,8 @@ async def update_component(
 
 async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
     """Its sessions and child components stay, without it."""
-    component = await get_component(scope, db, component_id)
     scope.require_admin()
+    component = await locked(db, scope.select(Component).where(Component.id == component_id))
     await db.session.execute(
         scope.update(Session)
         .where(Session.component_id == component_id)
@@ -168,7 +168,9 @@ async def _find_parent(scope: Scope, db: Db, project_id: int, parent_id: int) ->
 async def _refuse_circle(scope: Scope, db: Db, component: Component, parent_id: int) -> None:
     """Walks up from the new parent. The lock keeps two moves from closing a circle together."""
     await db.session.execute(
-        scope.select(Project).where(Project.id == component.project_id).with_for_update()
+        scope.select(Project)
+        .where(Project.id == component.project_id)
+        .with_for_update(key_share=True)
     )
     ancestor: int | None = parent_id
     while ancestor is not None:

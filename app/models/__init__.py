@@ -3,6 +3,7 @@
 from app.models.accounts import Account, ApiToken, Member, User, UserPreference
 from app.models.base import Base
 from app.models.feed import FeedCounter, FeedEventRow
+from app.models.idempotency import IdempotencyKey
 from app.models.projects import Component, Project
 from app.models.sessions import InteractionKey, InteractionPage, Session
 
@@ -13,6 +14,7 @@ __all__ = [
     "Component",
     "FeedCounter",
     "FeedEventRow",
+    "IdempotencyKey",
     "InteractionKey",
     "InteractionPage",
     "Member",

@@ -52,7 +52,7 @@ async def list_accounts(
     return rendered_page(page, AccountOut)
 
 
-@route("POST", "/api/accounts", 201, tag="account", also=[409])
+@route("POST", "/api/accounts", 201, tag="account", also=[409], secret=True)
 async def create_account(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[AccountCreate]
 ) -> Response[AccountCreated]:
@@ -143,7 +143,7 @@ async def list_tokens(
     return rendered_page(page, TokenOut)
 
 
-@route("POST", "/api/tokens", 201, tag="tokens", viewers=True)
+@route("POST", "/api/tokens", 201, tag="tokens", viewers=True, secret=True)
 async def create_token(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[TokenCreate]
 ) -> Response[TokenCreated]:

@@ -12,12 +12,17 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Send
 from litestar.types import Scope as ASGIScope
+from litestar.utils.scope.state import ScopeState
 
 from app.contexts.accounts import Authenticator
+from app.contexts.idempotency import find_answer, store_answer
 from app.db import Database, Db
 from app.errors import Invalid, NotFound, Unauthenticated
 from app.schemas.base import MAX_BIGINT
 from app.scope import Scope
+from app.web.body import ApiRequest
+from app.web.conditions import if_match, not_modified, status_of
+from app.web.repeats import repeated_request, replayed, stored_answer
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -25,17 +30,24 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 class Unit:
     """What one request does in the database."""
 
-    def __init__(self, database: Database, current_scope: Scope, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        database: Database,
+        current_scope: Scope,
+        stack: AsyncExitStack,
+        expected_versions: frozenset[str] | None,
+    ) -> None:
         self.current_scope = current_scope
         self._database = database
         self._stack = stack
+        self._expected_versions = expected_versions
         self._db: Db | None = None
 
     async def open(self) -> Db:
         if self._db is None:
-            self._db = await self._stack.enter_async_context(
-                self._database.transaction(self.current_scope)
-            )
+            transaction = self._database.transaction(self.current_scope)
+            self._db = await self._stack.enter_async_context(transaction)
+            self._db.expected_versions = self._expected_versions
         return self._db
 
     def discard(self) -> None:
@@ -44,7 +56,8 @@ class Unit:
 
 
 class UnitOfWork(ASGIMiddleware):
-    """Routes with `public=True` need no token and get neither `current_scope` nor `db`."""
+    """Routes with `public=True` need no token and get neither `current_scope` nor `db`; those with
+    `stream=True` answer at once and open transactions of their own."""
 
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "public"
@@ -56,11 +69,12 @@ class UnitOfWork(ASGIMiddleware):
     async def handle(
         self, scope: ASGIScope, receive: Receive, send: Send, next_app: ASGIApp
     ) -> None:
-        request: Request[Any, Any, Any] = Request(scope)
+        request = ApiRequest(scope, receive)
+        opt = scope["route_handler"].opt
         current_scope = await self._authenticate(request)
         _require_possible_ids(scope["path_params"])
         _refuse_nul(request)
-        if request.method not in _READS and not scope["route_handler"].opt.get("viewers"):
+        if request.method not in _READS and not opt.get("viewers"):
             current_scope.require_write()
         held: list[Message] = []
 
@@ -68,12 +82,25 @@ class UnitOfWork(ASGIMiddleware):
             held.append(message)
 
         async with AsyncExitStack() as stack:
-            unit = Unit(self.database, current_scope, stack)
+            unit = Unit(self.database, current_scope, stack, if_match(request))
             scope["state"]["unit"] = unit
-            await next_app(scope, receive, hold)
-            if _status(held) >= 400:
-                unit.discard()
-        for message in held:
+            if opt.get("stream"):
+                await next_app(scope, receive, send)
+                return
+            repeat = await repeated_request(request)
+            stored = repeat and await find_answer(current_scope, await unit.open(), repeat)
+            if stored:
+                held = replayed(stored)
+            else:
+                await next_app(scope, receive, hold)
+                # Litestar believes it is under way; until the COMMIT it can still become an error.
+                ScopeState.from_scope(scope).response_started = False
+                if status_of(held) >= 400:
+                    unit.discard()
+                elif repeat:
+                    answer = stored_answer(held, secret=bool(opt.get("secret")))
+                    await store_answer(current_scope, await unit.open(), repeat, answer)
+        for message in not_modified(request, held):
             await send(message)
 
     async def _authenticate(self, request: Request[Any, Any, Any]) -> Scope:
@@ -100,11 +127,6 @@ def _refuse_nul(request: Request[Any, Any, Any]) -> None:
         for name, value in request.query_params.multi_items():
             if "\0" in f"{name}{value}":
                 raise Invalid.field(name, "must not contain NUL characters")
-
-
-def _status(messages: list[Message]) -> int:
-    starts = (m["status"] for m in messages if m["type"] == "http.response.start")
-    return next(starts, 500)
 
 
 async def provide_current_scope(request: Request[Any, Any, Any]) -> Scope:

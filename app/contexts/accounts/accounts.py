@@ -17,6 +17,7 @@ from app.models import (
     Component,
     FeedCounter,
     FeedEventRow,
+    IdempotencyKey,
     Member,
     Project,
     User,
@@ -26,7 +27,7 @@ from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
 from app.schemas.accounts import AccountCreate, AccountUpdate
 from app.schemas.base import Page
-from app.scope import Scope, one
+from app.scope import Scope, one, version_of
 
 RESERVED_SLUGS = frozenset(
     "about account accounts admin api app assets auth billing blog dashboard docs feed health help "
@@ -138,6 +139,7 @@ async def _open_account(db: Db, user: User, data: AccountCreate) -> NewAccount:
 async def update_account(scope: Scope, db: Db, account_id: int, data: AccountUpdate) -> Account:
     account = await _own_account(scope, db, account_id)
     scope.require_admin()
+    db.require_version(version_of(account))
     if isinstance(data.name, str):
         account.name = data.name
     if isinstance(data.slug, str):
@@ -155,7 +157,7 @@ async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
     account = await _own_account(scope, db, account_id)
     scope.require_owner()
     try:
-        for model in (FeedEventRow, FeedCounter, Component, Project, Member):
+        for model in (FeedEventRow, FeedCounter, IdempotencyKey, Component, Project, Member):
             await db.session.execute(scope.delete(model))
         await db.session.delete(account)
         await db.session.flush()  # the foreign keys of all work tables answer here

@@ -11,7 +11,7 @@ from app.models import Member, User
 from app.paging import PageRequest, fetch_page
 from app.schemas.accounts import MemberCreate, MemberUpdate
 from app.schemas.base import Page
-from app.scope import Scope, one
+from app.scope import Scope, locked, one
 
 
 async def list_members(scope: Scope, db: Db, request: PageRequest) -> Page[Member]:
@@ -44,14 +44,15 @@ async def create_member(scope: Scope, db: Db, data: MemberCreate) -> Member:
 
 async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate) -> Member:
     """Raises Conflict `last_owner` rather than leave an account without an active owner."""
-    member = await get_member(scope, db, member_id)
     scope.require_admin()
+    owners = await _lock_owners(scope, db)
+    member = await _locked(scope, db, member_id)
     role = data.role if isinstance(data.role, str) else member.role
     is_active = data.is_active if isinstance(data.is_active, bool) else member.is_active
     _require_rank(scope, member.role)
     _require_rank(scope, role)
     if role != Role.OWNER or not is_active:
-        await _require_another_owner(scope, db, member)
+        _require_another_owner(owners, member)
     member.role, member.is_active = role, is_active
     await db.session.flush()  # the database's updated_at belongs into the answer
     await db.session.refresh(member, ["updated_at"])
@@ -61,12 +62,18 @@ async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate
 
 async def delete_member(scope: Scope, db: Db, member_id: int) -> None:
     """The member's tokens go too. Raises Conflict `last_owner` as `update_member` does."""
-    member = await get_member(scope, db, member_id)
     scope.require_admin()
+    owners = await _lock_owners(scope, db)
+    member = await _locked(scope, db, member_id)
     _require_rank(scope, member.role)
-    await _require_another_owner(scope, db, member)
+    _require_another_owner(owners, member)
     await db.session.delete(member)
     feed.record(scope, db, "member.deleted", member.id)
+
+
+async def _locked(scope: Scope, db: Db, member_id: int) -> Member:
+    await locked(db, scope.select(Member).where(Member.id == member_id))
+    return await get_member(scope, db, member_id)
 
 
 def _require_rank(scope: Scope, role: str) -> None:
@@ -75,14 +82,18 @@ def _require_rank(scope: Scope, role: str) -> None:
         raise Forbidden("Only an owner may do this to an owner.")
 
 
-async def _require_another_owner(scope: Scope, db: Db, member: Member) -> None:
-    """Locks every owner in one order, so that two of them cannot remove each other at once."""
+async def _lock_owners(scope: Scope, db: Db) -> set[int]:
+    """The active ones, before any other member and in one order: two of them can neither remove
+    each other at once nor wait for each other."""
     owners = await db.session.scalars(
         scope.select(Member)
         .where(Member.role == Role.OWNER.value, Member.is_active)
         .order_by(Member.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
-    ids = {owner.id for owner in owners}
-    if ids <= {member.id}:
+    return {owner.id for owner in owners}
+
+
+def _require_another_owner(owners: set[int], member: Member) -> None:
+    if owners <= {member.id}:
         raise Conflict("An account keeps at least one active owner.", code="last_owner")

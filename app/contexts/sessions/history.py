@@ -126,6 +126,7 @@ async def lock(scope: Scope, db: Db, session_id: int) -> LockedSession:
         )
     else:
         row = await db.fetch_one(f"{_LOCK} FOR UPDATE", scope.account_id, session_id)
+    db.require_version(str(row["version"]))
     return LockedSession(session_id, **row)
 
 

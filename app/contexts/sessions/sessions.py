@@ -16,7 +16,7 @@ from app.models import Component, Project, Session
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.sessions import SessionCreate, SessionUpdate
-from app.scope import Scope, one
+from app.scope import Scope, locked, one
 
 
 class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,7 +237,7 @@ async def _end(
 
 
 async def _locked(scope: Scope, db: Db, session_id: int) -> Session:
-    return await one(db, scope.select(Session).where(Session.id == session_id).with_for_update())
+    return await locked(db, scope.select(Session).where(Session.id == session_id))
 
 
 async def _changed(scope: Scope, db: Db, session: Session, event: str) -> Session:
