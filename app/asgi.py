@@ -14,7 +14,12 @@ import app as package
 from app import migrations, settings
 from app.contexts.accounts import Authenticator
 from app.db import Database
+from app.jobs import Jobs
+from app.logs import configure_logging
 from app.settings import Settings
+from app.stream.events import stream_events
+from app.stream.hub import Hub
+from app.stream.shutdown import close_streams_on_signal
 from app.web.body import ApiRequest
 from app.web.conditions import add_etag
 from app.web.documentation import DocumentationPage
@@ -27,17 +32,27 @@ from app.web.unit import UnitOfWork, provide_current_scope, provide_db
 def create_app(configuration: Settings | None = None) -> Envelope:
     """Without a configuration it comes from the environment, as a worker process needs it."""
     configuration = configuration or settings.from_environment()
+    configure_logging(configuration.log_level)
     database = Database(configuration)
     authenticator = Authenticator(database, configuration.token_cache_seconds)
 
+    hub = Hub(database, configuration.direct_url)
+    hub.on_identity_change = authenticator.forget
+    jobs = Jobs(database, configuration)
+
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        hub.start()
+        jobs.start()
+        close_streams_on_signal(hub)
         yield
+        await jobs.stop()
+        await hub.stop()
         await database.close()
 
     return Envelope(
         Litestar(
-            route_handlers=ROUTES,
+            route_handlers=[*ROUTES, stream_events],
             request_class=ApiRequest,
             dependencies={
                 "current_scope": Provide(provide_current_scope),
@@ -47,7 +62,14 @@ def create_app(configuration: Settings | None = None) -> Envelope:
             after_request=add_etag,
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=configuration.max_body_bytes,
-            state=State({"database": database, "revision": migrations.head()}),
+            state=State(
+                {
+                    "database": database,
+                    "authenticator": authenticator,
+                    "hub": hub,
+                    "revision": migrations.head(),
+                }
+            ),
             lifespan=[lifespan],
             openapi_config=_openapi(),
             path=configuration.root_path,

@@ -228,6 +228,11 @@ class Database:
         if found != revision:
             raise Unavailable(f"The database is at migration {found}, not {revision}.")
 
+    async def notify(self, channel: str, payload: str) -> None:
+        async with self.engine.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute("SELECT pg_notify($1, $2)", channel, payload)
+
     async def list_account_ids(self) -> list[int]:
         """Every account of the server: for background work only, one transaction each."""
         async with self.engine.connect() as connection:

@@ -1,9 +1,42 @@
 """What happened, for whoever follows the account: recorded in the transaction of the change."""
 
+import datetime
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from app.db import Db, FeedEvent
+from app.schemas.feed import FeedEventOut
 from app.scope import Scope
+
+# A change to one of these may decide who a token is or what it sees.
+IDENTITY_KINDS = frozenset({"account", "token", "member", "preference", "project"})
+
+# Hot: the hub asks for every account that is listened to, each time something happened in it.
+_EVENTS = """
+SELECT sequence, name, entity_kind, entity_id, account_id, project_id, user_id, token_id,
+       payload, at
+FROM feed_events WHERE account_id = $1 AND sequence > $2
+"""
+_PAGE = " ORDER BY sequence LIMIT $3"
+_OF_PROJECT = " AND project_id = $4"
+_OF_SESSION = """
+ AND (entity_kind = 'session' AND entity_id = ${n}::bigint::text
+      OR payload ->> 'session_id' = ${n}::bigint::text)
+"""
+_BOUNDS = """
+SELECT coalesce((SELECT sequence FROM feed_counters WHERE account_id = $1), 0) AS newest,
+       (SELECT min(sequence) FROM feed_events WHERE account_id = $1) AS oldest
+"""
+_TRIM = "DELETE FROM feed_events WHERE account_id = $1 AND at < now() - $2::interval"
+
+
+class FeedBounds(msgspec.Struct, frozen=True):
+    """`newest` is the last sequence given out, `first_kept` the first that was not trimmed."""
+
+    newest: int
+    first_kept: int
 
 
 def record(
@@ -31,3 +64,45 @@ def record(
             payload=msgspec.json.encode(payload).decode(),
         )
     )
+
+
+async def list_events(
+    scope: Scope, db: Db, *, after: int, limit: int, session_id: int | None = None
+) -> list[FeedEventOut]:
+    """Ascending. With a project in the scope only that project's events."""
+    statement, parameters = _EVENTS, [scope.account_id, after, limit]
+    if scope.project_id is not None:
+        statement += _OF_PROJECT
+        parameters.append(scope.project_id)
+    if session_id is not None:
+        parameters.append(session_id)
+        statement += _OF_SESSION.format(n=len(parameters))
+    rows = await db.driver.fetch(statement + _PAGE, *parameters)
+    return [FeedEventOut(**row) for row in rows]
+
+
+async def feed_bounds(scope: Scope, db: Db) -> FeedBounds:
+    row = await db.fetch_one(_BOUNDS, scope.account_id)
+    newest, oldest = row["newest"], row["oldest"]
+    return FeedBounds(newest, newest + 1 if oldest is None else oldest)
+
+
+async def trim_events(scope: Scope, db: Db, kept: datetime.timedelta) -> None:
+    await db.driver.execute(_TRIM, scope.account_id, kept)
+
+
+def shown_to(scope: Scope, session_id: int | None) -> Callable[[FeedEventOut], bool]:
+    """The filter of `list_events`, for events that are at hand already."""
+
+    def is_shown(event: FeedEventOut) -> bool:
+        if scope.project_id is not None and event.project_id != scope.project_id:
+            return False
+        return session_id is None or _concerns(event, session_id)
+
+    return is_shown
+
+
+def _concerns(event: FeedEventOut, session_id: int) -> bool:
+    payload: dict[str, Any] = event.payload
+    of_session = event.entity_kind == "session" and event.entity_id == str(session_id)
+    return of_session or payload.get("session_id") == session_id

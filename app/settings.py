@@ -3,9 +3,11 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+LogLevel = Literal["debug", "info", "warning", "error"]
 MEBIBYTE = 1024 * 1024
 
 
@@ -16,10 +18,13 @@ class SettingsError(Exception):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Each field is read from the environment variable `AGENT_SESSIONS_<FIELD>`, upper case.
 
-    `database_url` alone is read from `DATABASE_URL`, the name every platform sets.
+    The two database URLs are read from `DATABASE_URL`, the name every platform sets, and
+    `DATABASE_DIRECT_URL`.
     """
 
     database_url: str
+    database_direct_url: str | None = None
+    """PostgreSQL itself, for LISTEN and locks, where `database_url` is a transaction-mode pool."""
     pool_size: int = 10
     """Connections to PostgreSQL per worker process."""
     pool_timeout: int = 5
@@ -29,15 +34,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Longer strings of agent output are truncated in the middle, with a marker."""
     token_cache_seconds: float = 2.0
     """How long another worker may go on accepting a token that was just revoked (at most 5)."""
+    log_level: LogLevel = "warning"
+    """At `info` every request is one line."""
+    feed_days: int = 30
+    """How long feed events are kept."""
     root_path: str = ""
     """Prefix under which a proxy serves this application, such as `/agents`."""
+
+    @property
+    def direct_url(self) -> str:
+        return self.database_direct_url or self.database_url
 
 
 def from_environment(environ: Mapping[str, str] = os.environ, **flags: object) -> Settings:
     """Raises SettingsError naming the variable that cannot be used."""
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
-        variable = "DATABASE_URL" if field.name == "database_url" else _variable(field.name)
+        variable = _variable(field.name)
         if variable in environ:
             values[field.name] = environ[variable]
     values.update({name: value for name, value in flags.items() if value is not None})
@@ -53,7 +66,7 @@ def from_environment(environ: Mapping[str, str] = os.environ, **flags: object) -
 
 
 def _variable(field: str) -> str:
-    return f"AGENT_SESSIONS_{field.upper()}"
+    return field.upper() if field.startswith("database_") else f"AGENT_SESSIONS_{field.upper()}"
 
 
 def default_data_dir() -> Path:

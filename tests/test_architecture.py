@@ -107,7 +107,7 @@ def test_public_context_functions_take_the_scope_first() -> None:
 @pytest.mark.parametrize(
     ("call", "callers"),
     [
-        ("list_account_ids(", {"app/db.py"}),
+        ("list_account_ids(", {"app/db.py", "app/jobs.py"}),
         ("acting_as(", {"app/db.py", "app/contexts/accounts/accounts.py"}),
         (
             "Role.SYSTEM",
@@ -117,7 +117,9 @@ def test_public_context_functions_take_the_scope_first() -> None:
                 "app/contexts/accounts/authentication.py",
                 "app/contexts/accounts/members.py",
                 "app/contexts/accounts/tokens.py",
+                "app/jobs.py",
                 "app/scope.py",
+                "app/stream/hub.py",
             },
         ),
     ],

@@ -164,7 +164,7 @@ def _header(text: str, place: _Place) -> Span | None:
 
 def _bare(text: str, place: _Place) -> Span | None:
     value = _BARE.match(text, place.start)
-    if value is None or _PLAIN.fullmatch(value[0]) or HARMLESS.fullmatch(value[0]):
+    if value is None:
         return None
     after = text[value.end() : value.end() + 10]
     if after.startswith(("(", "{")) or (after[:1] == "[" and after != "[REDACTED:"):
@@ -179,23 +179,26 @@ def _bare(text: str, place: _Place) -> Span | None:
         secret = _is_strong(value[0], place.name) or (
             place.separator == "=" and place.name in _CHOSEN and _ends_alone(value[0], after, place)
         )
-    if not secret:
+    if not secret or _is_no_secret(value[0]):
         return None
     rest = _REST.match(text, value.end())
     return place.start, rest.end() if rest else value.end(), place.name
 
 
+def _is_no_secret(value: str) -> bool:
+    return bool(_PLAIN.fullmatch(value) or HARMLESS.fullmatch(value))
+
+
 def _is_quoted_secret(value: str, place: _Place) -> bool:
-    if _PLAIN.fullmatch(value) or HARMLESS.fullmatch(value):
-        return False
-    if place.name in {"authorization", "cookie"}:
-        return True
-    # "Enter your password", or a command of which a part is redacted already.
-    if (" " in value or "[REDACTED:" in value) and _SELF_REFERENCE.search(value):
-        return False
-    if place.name in _CHOSEN or place.is_option or place.is_variable:
-        return True
-    return " " not in value and len(value) >= 8 and _is_random(value)
+    if place.name not in {"authorization", "cookie"}:
+        # "Enter your password", or a command of which a part is redacted already.
+        if (" " in value or "[REDACTED:" in value) and _SELF_REFERENCE.search(value):
+            return False
+        if not (place.name in _CHOSEN or place.is_option or place.is_variable) and (
+            " " in value or len(value) < 8 or not _is_random(value)
+        ):
+            return False
+    return not _is_no_secret(value)
 
 
 def _is_environment_secret(value: str, name: str) -> bool:
@@ -205,13 +208,16 @@ def _is_environment_secret(value: str, name: str) -> bool:
 
 
 def _is_strong(value: str, name: str) -> bool:
-    if _NAME.fullmatch(value) and not _FOUR_DIGITS.match(value):
-        return False
+    has_digit = bool(_DIGIT.search(value))
     if name not in _CHOSEN:
-        return len(value) >= 10 and _is_random(value)
-    if _LETTER.search(value) and _DIGIT.search(value):
-        return len(value) >= 6
-    return bool(_SYMBOL.search(value))
+        if not has_digit or len(value) < 10 or not _is_random(value):
+            return False
+    elif has_digit and _LETTER.search(value):
+        if len(value) < 6:
+            return False
+    elif not _SYMBOL.search(value):
+        return False
+    return not _NAME.fullmatch(value) or bool(_FOUR_DIGITS.match(value))
 
 
 def _ends_alone(value: str, after: str, place: _Place) -> bool:

@@ -2,7 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from app.web import accounts, health, hooks, projects, sessions
+from app.web import accounts, feed, health, hooks, projects, sessions
 
 ROUTES: list[HTTPRouteHandler] = [
     health.health_live,
@@ -49,4 +49,5 @@ ROUTES: list[HTTPRouteHandler] = [
     sessions.get_interaction,
     sessions.set_result,
     hooks.ingest_event,
+    feed.list_events,
 ]

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from app import embedded
-from tests.cli.conftest import Server, start_server, stop_server
 from tests.conftest import hook_stream
+from tests.servers import Server, start_server, stop_server
 
 
 def test_from_an_empty_folder_to_a_session(server: Server) -> None:

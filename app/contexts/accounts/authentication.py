@@ -9,6 +9,7 @@ import msgspec
 from app.contexts.accounts.tokens import ParsedToken, parse_token
 from app.db import Database, Db, Role, Tenant
 from app.errors import NotFound, Unauthenticated
+from app.feed import IDENTITY_KINDS
 from app.schemas.base import MAX_BIGINT
 from app.scope import Scope
 
@@ -31,8 +32,6 @@ _FIND_PROJECT = """
 SELECT id FROM projects WHERE account_id = $1 AND (id = $2 OR slug = $3)
 ORDER BY id = $2 DESC LIMIT 1
 """
-# A change to one of these may decide who a token is or what it sees.
-_IDENTITY_KINDS = frozenset({"account", "token", "member", "preference", "project"})
 _CACHE_SIZE = 10_000
 
 
@@ -129,7 +128,7 @@ class Authenticator:
         return found
 
     def _forget_changed(self, account_id: int, kinds: set[str]) -> None:
-        if kinds & _IDENTITY_KINDS:
+        if kinds & IDENTITY_KINDS:
             self.forget(account_id)
 
     def forget(self, account_id: int) -> None:

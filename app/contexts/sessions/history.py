@@ -77,14 +77,17 @@ UPDATE sessions SET version = version + 1, updated_at = clock_timestamp(),
        last_interaction = coalesce($3::jsonb, last_interaction)
 WHERE account_id = $1 AND id = $2 RETURNING version
 """
-# The first page of the window is the last one that starts at or before its first seq.
+# The first page of the window is the last one that starts at or before its first seq. A join, not
+# a condition: row security would make the planner filter by it instead of searching for it.
 _PAGES = """
-SELECT interactions::text FROM interaction_pages
-WHERE account_id = $1 AND session_id = $2 AND first_seq <= $4 AND first_seq >= coalesce((
-    SELECT first_seq FROM interaction_pages
+SELECT page.interactions::text
+FROM (
+    SELECT coalesce(max(first_seq), 1) AS first_seq FROM interaction_pages
     WHERE account_id = $1 AND session_id = $2 AND first_seq <= $3
-    ORDER BY first_seq DESC LIMIT 1), 1)
-ORDER BY first_seq
+) AS start
+JOIN interaction_pages AS page ON page.first_seq >= start.first_seq
+WHERE page.account_id = $1 AND page.session_id = $2 AND page.first_seq <= $4
+ORDER BY page.first_seq
 """
 
 

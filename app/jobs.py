@@ -1,0 +1,66 @@
+"""Background work: one loop per process, of which one at a time does the work."""
+
+import asyncio
+import contextlib
+import datetime
+
+import asyncpg
+import structlog
+
+from app import feed
+from app.contexts import idempotency
+from app.db import Database, Role
+from app.errors import Unavailable
+from app.scope import Scope
+from app.settings import Settings
+
+PERIOD_SECONDS = 60.0
+# Any constant will do; it must differ from the one of the migrations.
+LEADER_LOCK = 0x6A6F6273
+
+_log = structlog.get_logger()
+
+
+class Jobs:
+    """Needs a connection to PostgreSQL itself: a session's lock is lost in a pool."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._direct_url = settings.direct_url
+        self._feed_kept = datetime.timedelta(days=settings.feed_days)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.run_once()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable) as error:
+                _log.warning("background work failed", reason=str(error))
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def run_once(self) -> bool:
+        """Whether this process was the leader and did the work."""
+        connection = await asyncpg.connect(self._direct_url)
+        try:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+                return False
+            for account_id in await self._database.list_account_ids():
+                await self._trim(account_id)
+            return True
+        finally:
+            with contextlib.suppress(OSError, asyncpg.PostgresError):
+                await connection.close()
+
+    async def _trim(self, account_id: int) -> None:
+        scope = Scope(account_id=account_id, role=Role.SYSTEM)
+        async with self._database.transaction(scope) as db:
+            await feed.trim_events(scope, db, self._feed_kept)
+            await idempotency.trim_answers(scope, db)

@@ -1,0 +1,1 @@
+"""The live door: the feed as server-sent events."""

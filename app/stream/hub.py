@@ -1,0 +1,192 @@
+"""Tells every stream of this process what was committed, in this process or any other.
+
+Commits are announced by NOTIFY, at most once in ten milliseconds and process, always after the
+COMMIT: a NOTIFY inside a transaction would serialise the commits of the whole server. Only account
+ids are sent; the events are read from their table, so a lost announcement costs a second (every
+reader also looks by itself), never an event.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app import feed
+from app.db import Database, Role
+from app.errors import Unavailable
+from app.schemas.feed import FeedEventOut
+from app.scope import Scope
+
+CHANNEL = "agent_sessions_feed"
+ANNOUNCE_SECONDS = 0.01
+POLL_SECONDS = 1.0
+RECONNECT_SECONDS = 0.5
+BATCH = 500
+MAX_WAITING = 1000
+_IDS_PER_NOTIFY = 300  # a payload ends at 8,000 bytes, an id at 20
+
+_log = structlog.get_logger()
+_Lost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable)
+
+
+class Listener:
+    """One stream's share of an account's events."""
+
+    def __init__(self, wanted: Callable[[FeedEventOut], bool]) -> None:
+        self.wanted = wanted
+        self.waiting: deque[FeedEventOut] = deque()
+        self.wake = asyncio.Event()
+        # Too slow to keep up: it has to read the table from its own position.
+        self.behind = False
+
+    def offer(self, event: FeedEventOut) -> None:
+        if self.behind or not self.wanted(event):
+            return
+        if len(self.waiting) == MAX_WAITING:
+            self.waiting.clear()
+            self.behind = True
+        else:
+            self.waiting.append(event)
+        self.wake.set()
+
+
+class Channel:
+    """One account's listeners, and the position in its feed up to which all were offered all."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.listeners: set[Listener] = set()
+        self.changed = asyncio.Event()
+
+    def offer(self, events: list[FeedEventOut]) -> None:
+        """Without awaiting in between, so that whoever joins knows where it stands."""
+        for event in events:
+            for listener in self.listeners:
+                listener.offer(event)
+            self.position = event.sequence
+
+
+class Hub:
+    """`direct_url` reaches PostgreSQL itself: LISTEN does not survive a transaction-mode pool."""
+
+    def __init__(self, database: Database, direct_url: str) -> None:
+        self.closing = False
+        self.on_identity_change: Callable[[int], None] = lambda _: None
+        self._database = database
+        self._direct_url = direct_url
+        self._channels: dict[int, Channel] = {}
+        self._readers: dict[int, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unannounced: dict[int, bool] = {}
+        self._announce = asyncio.Event()
+        database.on_commit.append(self._committed)
+
+    def start(self) -> None:
+        loops: list[Coroutine[Any, Any, None]] = [self._listen(), self._announce_commits()]
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
+
+    async def stop(self) -> None:
+        self.close_streams()
+        tasks = [*self._tasks, *self._readers.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close_streams(self) -> None:
+        """Every stream ends at once; its client resumes elsewhere with its Last-Event-ID."""
+        self.closing = True
+        for channel in self._channels.values():
+            for listener in channel.listeners:
+                listener.wake.set()
+
+    async def join(self, scope: Scope, listener: Listener) -> Channel:
+        """From the channel's position on, the listener is offered everything."""
+        channel = self._channels.get(scope.account_id)
+        if channel is None:
+            async with self._database.transaction(scope) as db:
+                bounds = await feed.feed_bounds(scope, db)
+            channel = self._channels.setdefault(scope.account_id, Channel(bounds.newest))
+        channel.listeners.add(listener)
+        if scope.account_id not in self._readers:
+            reader = asyncio.create_task(self._read(scope.account_id, channel))
+            self._readers[scope.account_id] = reader
+        return channel
+
+    def leave(self, scope: Scope, listener: Listener) -> None:
+        channel = self._channels[scope.account_id]
+        channel.listeners.discard(listener)
+        if not channel.listeners:
+            del self._channels[scope.account_id]
+            self._readers.pop(scope.account_id).cancel()
+
+    async def _read(self, account_id: int, channel: Channel) -> None:
+        scope = Scope(account_id=account_id, role=Role.SYSTEM)
+        while True:
+            channel.changed.clear()
+            try:
+                async with self._database.transaction(scope) as db:
+                    after = channel.position
+                    events = await feed.list_events(scope, db, after=after, limit=BATCH)
+            except _Lost:
+                await asyncio.sleep(RECONNECT_SECONDS)
+                continue
+            channel.offer(events)
+            if len(events) < BATCH:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(channel.changed.wait(), POLL_SECONDS)
+
+    def _committed(self, account_id: int, kinds: set[str]) -> None:
+        identity = bool(kinds & feed.IDENTITY_KINDS)
+        self._unannounced[account_id] = identity or self._unannounced.get(account_id, False)
+        self._announce.set()
+        self._changed(account_id)
+
+    def _changed(self, account_id: int) -> None:
+        if account_id in self._channels:
+            self._channels[account_id].changed.set()
+
+    async def _announce_commits(self) -> None:
+        """An id with `!` behind it: somebody's token, role or project is not what it was."""
+        while True:
+            await self._announce.wait()
+            await asyncio.sleep(ANNOUNCE_SECONDS)
+            self._announce.clear()
+            changed, self._unannounced = self._unannounced, {}
+            ids = [f"{account}{'!' * identity}" for account, identity in changed.items()]
+            with contextlib.suppress(*_Lost):
+                for start in range(0, len(ids), _IDS_PER_NOTIFY):
+                    payload = ",".join(ids[start : start + _IDS_PER_NOTIFY])
+                    await self._database.notify(CHANNEL, payload)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                connection = await asyncpg.connect(self._direct_url)
+            except _Lost as error:
+                _log.warning("cannot listen for announcements", reason=str(error))
+                await asyncio.sleep(RECONNECT_SECONDS)
+                continue
+            lost = asyncio.Event()
+            try:
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await connection.add_listener(CHANNEL, self._announced)
+                # What was announced while nobody listened.
+                for account_id in self._channels:
+                    self._changed(account_id)
+                await lost.wait()
+            except _Lost:
+                await asyncio.sleep(RECONNECT_SECONDS)
+            finally:
+                connection.terminate()
+
+    def _announced(self, *announcement: Any) -> None:
+        payload: str = announcement[3]
+        for item in payload.split(","):
+            account_id = int(item.rstrip("!"))
+            if item.endswith("!"):
+                self.on_identity_change(account_id)
+            self._changed(account_id)
