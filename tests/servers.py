@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
 @dataclass
 class Server:
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     data_dir: Path
     home: Path
     url: str
@@ -49,33 +50,21 @@ class Server:
 def start_server(folder: Path, *options: str, **variables: str) -> Server:
     data_dir, home = folder / "data", folder / "home"
     home.mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "app",
-            "serve",
-            "--port",
-            "0",
-            "--data-dir",
-            str(data_dir),
-            *options,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(home, **variables),
-    )
-    assert process.stdout is not None
-    printed = []
-    for line in process.stdout:
-        printed.append(line)
-        if line.startswith("listening on "):
-            url = line.split()[-1]
-            return Server(
-                process, data_dir, home, url, (data_dir / "owner-token").read_text().strip()
-            )
-    raise AssertionError("".join(printed))
+    log = folder / "server.log"
+    arguments = ["serve", "--port", "0", "--data-dir", str(data_dir), *options]
+    with log.open("w") as output:  # a file: nobody would empty a pipe
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment(home, **variables),
+        )
+    while "\nlistening on " not in f"\n{log.read_text()}":
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    url = log.read_text().rpartition("listening on ")[2].split()[0]
+    token = (data_dir / "owner-token").read_text().strip()
+    return Server(process, data_dir, home, url, token)
 
 
 def stop_server(server: Server) -> int:

@@ -84,7 +84,9 @@ def problem_response(
 
 def handle_app_error(request: Request[Any, Any, Any], error: AppError) -> Response[Any]:
     if error.status >= 500:
-        _log.warning("request failed", request_id=request.scope.get("request_id"), exc_info=error)
+        _log.warning(
+            error.message, request_id=request.scope.get("request_id"), reason=str(error.__cause__)
+        )
     return problem_response(
         request,
         error.status,
