@@ -83,7 +83,9 @@ def _openapi() -> OpenAPIConfig:
         title="agent-sessions",
         version=package.__version__,
         description="The server where a company's AI coding agents keep their sessions.",
-        openapi_router=Router("/", route_handlers=[], opt={"public": True}),
+        openapi_router=Router(
+            "/", route_handlers=[], opt={"public": True}, include_in_schema=False
+        ),
         render_plugins=[JsonRenderPlugin(path="/openapi.json"), DocumentationPage()],
         components=Components(
             security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}

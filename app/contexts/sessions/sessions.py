@@ -15,7 +15,7 @@ from app.errors import Conflict, Invalid
 from app.models import Component, Project, Session
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
-from app.schemas.sessions import SessionCreate, SessionUpdate
+from app.schemas.sessions import SessionCreate, SessionSummary, SessionUpdate
 from app.scope import Scope, locked, one
 
 
@@ -44,6 +44,8 @@ _EXACT = (
     "user_id",
     "external_id",
 )
+
+_LISTED = [getattr(Session, field.name) for field in msgspec.structs.fields(SessionSummary)]
 
 
 async def list_sessions(
@@ -77,7 +79,7 @@ async def list_sessions(
         # Under row security no index serves this: it filters what the other conditions leave.
         statement = statement.where(Session.title.icontains(filters.q, autoescape=True))
     keys = [Session.id] if by_id else [Session.updated_at, Session.id]
-    return await fetch_page(db, statement, keys, request)
+    return await fetch_page(db, statement, keys, request, columns=_LISTED)
 
 
 async def get_session(scope: Scope, db: Db, session_id: int) -> Session:

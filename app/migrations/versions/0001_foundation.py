@@ -170,6 +170,7 @@ CREATE TABLE sessions (
     needs_input JSONB,
     interactions JSONB DEFAULT '[]' NOT NULL,
     interaction_count BIGINT DEFAULT 0 NOT NULL,
+    sealed_count BIGINT DEFAULT 0 NOT NULL,
     last_interaction JSONB,
     version BIGINT DEFAULT 1 NOT NULL,
     ended_at TIMESTAMP WITH TIME ZONE,
@@ -249,6 +250,8 @@ CREATE INDEX ix_feed_events_account_id_at ON feed_events (account_id, at)
 def upgrade() -> None:
     op.execute(ROLE)
     execute_each(TABLES)
+    # Compressing the newest interactions would cost more than all else in an append.
+    op.execute("ALTER TABLE sessions ALTER COLUMN interactions SET STORAGE EXTERNAL")
     # These two belong to no account: only `accounts` and one function of `db` reach them.
     grant("users")
     grant("accounts")
