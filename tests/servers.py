@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SECRETS = ("AGENT_SESSIONS_TOKEN", "AGENT_SESSIONS_URL", "DATABASE_URL", "XDG_CONFIG_HOME")
 
@@ -39,6 +39,15 @@ class Server:
             env=environment(self.home, **{**defaults, **variables}),
             timeout=60,
             check=False,
+        )
+
+    def start(self, *arguments: str, stdout: IO[str]) -> subprocess.Popen[bytes]:
+        """A command that goes on."""
+        variables = {"AGENT_SESSIONS_URL": self.url, "AGENT_SESSIONS_TOKEN": self.token}
+        return subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments],
+            stdout=stdout,
+            env=environment(self.home, **variables),
         )
 
     def json(self, *arguments: str, **variables: str) -> Any:

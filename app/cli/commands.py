@@ -19,6 +19,7 @@ _COMMANDS = {
     "doctor": "database:doctor",
     "login": "login:login",
     "sessions": "sessions:sessions",
+    "tail": "tail:tail",
     "hook": "hook_command:hook",
 }
 
