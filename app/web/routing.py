@@ -1,14 +1,17 @@
 """How every route is declared: operation id, errors and pages are said in one place."""
 
+import datetime
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
+import msgspec
 from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
-from app.schemas.base import MAX_BIGINT
+from app.errors import Invalid
+from app.schemas.base import MAX_BIGINT, Instant
 from app.web.problems import MEDIA_TYPE, Problem
 
 Out = TypeVar("Out")
@@ -18,6 +21,7 @@ Cursor = Annotated[
     QueryParameter(max_length=1000, description="The next_cursor of the page before."),
 ]
 
+Moment = Annotated[str | None, QueryParameter(schema_extra={"format": "date-time"})]
 OptionalId = Annotated[int | None, QueryParameter(ge=1, le=MAX_BIGINT)]
 
 _DESCRIPTIONS = {
@@ -89,6 +93,16 @@ def _content_type(function: Callable[..., Any]) -> Any:
     annotation = function.__annotations__["return"]
     arguments = getattr(annotation, "__args__", None)
     return arguments[0] if arguments else annotation
+
+
+def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
+    """RFC 3339 with a time zone. Raises Invalid; a bare number is none, though it decodes to one."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(msgspec.json.encode(text), type=Instant)
+    except msgspec.ValidationError as error:
+        raise Invalid.field(name, str(error)) from None
 
 
 def created(content: Out, location: str, status: int = 201) -> Response[Out]:
