@@ -2,7 +2,7 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from app.web import accounts, feed, health, hooks, projects, sessions
+from app.web import accounts, devices, evidence, feed, health, hooks, projects, runs, sessions
 
 ROUTES: list[HTTPRouteHandler] = [
     health.health_live,
@@ -48,6 +48,38 @@ ROUTES: list[HTTPRouteHandler] = [
     sessions.append_interactions,
     sessions.get_interaction,
     sessions.set_result,
+    devices.list_devices,
+    devices.create_device,
+    devices.get_device,
+    devices.update_device,
+    devices.delete_device,
+    devices.move_device,
+    devices.list_natures,
+    devices.create_nature,
+    devices.get_nature,
+    devices.update_nature,
+    devices.delete_nature,
+    runs.list_runs,
+    runs.create_run,
+    runs.get_run,
+    runs.update_run,
+    runs.delete_run,
+    runs.finish_run,
+    runs.move_run,
+    runs.render_run,
+    runs.get_run_report,
+    evidence.list_run_entries,
+    evidence.add_run_entries,
+    evidence.list_run_states,
+    evidence.add_run_states,
+    evidence.list_run_execs,
+    evidence.add_run_execs,
+    evidence.list_run_issues,
+    evidence.add_run_issues,
+    evidence.list_run_issue_relations,
+    evidence.add_run_issue_relations,
+    evidence.list_run_logs,
+    evidence.add_run_logs,
     hooks.ingest_event,
     feed.list_events,
 ]

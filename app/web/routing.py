@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
@@ -93,3 +94,8 @@ def _content_type(function: Callable[..., Any]) -> Any:
 
 def created(content: Out, location: str, status: int = 201) -> Response[Out]:
     return Response(content, status_code=status, headers={"Location": location})
+
+
+def location(collection: str, key: str) -> str:
+    """Of a row whose id the client has chosen, and may have chosen freely."""
+    return f"{collection}/{quote(key, safe='')}"
