@@ -12,6 +12,11 @@ from app.models.evidence import (
 )
 from app.models.feed import FeedCounter, FeedEventRow
 from app.models.idempotency import IdempotencyKey
+from app.models.orchestrations import (
+    Orchestration,
+    OrchestrationAction,
+    OrchestrationDecision,
+)
 from app.models.projects import Component, Project
 from app.models.runs import Device, OrchestrationNature, Run
 from app.models.sessions import InteractionKey, InteractionPage, Session
@@ -28,6 +33,9 @@ __all__ = [
     "InteractionKey",
     "InteractionPage",
     "Member",
+    "Orchestration",
+    "OrchestrationAction",
+    "OrchestrationDecision",
     "OrchestrationNature",
     "Project",
     "Run",

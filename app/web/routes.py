@@ -2,7 +2,20 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from app.web import accounts, devices, evidence, feed, health, hooks, projects, runs, sessions
+from app.web import (
+    accounts,
+    actions,
+    decisions,
+    devices,
+    evidence,
+    feed,
+    health,
+    hooks,
+    orchestrations,
+    projects,
+    runs,
+    sessions,
+)
 
 ROUTES: list[HTTPRouteHandler] = [
     health.health_live,
@@ -80,6 +93,33 @@ ROUTES: list[HTTPRouteHandler] = [
     evidence.add_run_issue_relations,
     evidence.list_run_logs,
     evidence.add_run_logs,
+    orchestrations.list_orchestrations,
+    orchestrations.create_orchestration,
+    orchestrations.get_orchestration,
+    orchestrations.update_orchestration,
+    orchestrations.delete_orchestration,
+    orchestrations.move_orchestration,
+    orchestrations.start_orchestration,
+    orchestrations.pause_orchestration,
+    orchestrations.resume_orchestration,
+    orchestrations.complete_orchestration,
+    orchestrations.fail_orchestration,
+    orchestrations.cancel_orchestration,
+    orchestrations.add_agent,
+    orchestrations.remove_agent,
+    actions.list_actions,
+    actions.create_action,
+    actions.claim_next_action,
+    actions.get_action,
+    actions.start_action,
+    actions.complete_action,
+    actions.fail_action,
+    actions.cancel_action,
+    actions.rollback_action,
+    decisions.list_decisions,
+    decisions.list_orchestration_decisions,
+    decisions.approve_decision,
+    decisions.reject_decision,
     hooks.ingest_event,
     feed.list_events,
 ]

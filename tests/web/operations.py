@@ -10,6 +10,8 @@ RESULT = {"status": "ok"}
 SLUG = "another-slug"
 NATURE = "transform-csv"
 MOVE = {"project_id": None}
+ORCHESTRATION = {"session_type": "venture_workflow", "chairman_oversight": True}
+AGENT = "01a1fdb6-0000-7000-8000-000000000001"
 
 # A valid body for every operation that takes one.
 BODIES: dict[str, Any] = {
@@ -49,6 +51,17 @@ BODIES: dict[str, Any] = {
         "relationship_nature": "n",
     },
     "add_run_logs": {"exec_id": "e", "content": "c"},
+    "create_orchestration": ORCHESTRATION,
+    "update_orchestration": {"objective": "ship"},
+    "move_orchestration": MOVE,
+    "fail_orchestration": {"message": "because"},
+    "cancel_orchestration": {"reason": "because"},
+    "create_action": {"event_type": "deploy"},
+    "claim_next_action": {"agent_id": AGENT},
+    "complete_action": {"result": 1},
+    "fail_action": {"error_message": "because"},
+    "approve_decision": {"note": "fine"},
+    "reject_decision": {"note": "no"},
     "ingest_event": {"session_id": "x", "hook_event_name": "SessionStart"},
 }
 
@@ -65,6 +78,10 @@ async def make_rows(world: World) -> dict[str, Any]:
     device = await make_device(client)
     run = await make_run(client, device_id=device)
     nature = await post(client, "/api/natures", BODIES["create_nature"])
+    orchestration = (await post(client, "/api/orchestrations", ORCHESTRATION))["session_id"]
+    actions = f"/api/orchestrations/{orchestration}/actions"
+    action = await post(client, actions, {"event_type": "deploy", "critical": True})
+    [decision] = (await client.get("/api/decisions")).json()["data"]
     return {
         "account_id": world.account_id,
         "project_id": world.project_id,
@@ -78,4 +95,8 @@ async def make_rows(world: World) -> dict[str, Any]:
         "run_id": run,
         "nature_id": nature["orchestration_nature_id"],
         "name": "by-device",
+        "orchestration_id": orchestration,
+        "action_id": action["action_id"],
+        "decision_id": decision["decision_id"],
+        "agent_id": AGENT,
     }

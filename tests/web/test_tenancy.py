@@ -82,8 +82,8 @@ async def test_another_accounts_row_does_not_exist(
     stranger = await make()
     client = stranger.client()
     missing = {**ids, **{p: MISSING for p in operation.parameters if p.endswith("_id")}}
-    if "interaction_id" in missing:
-        missing["interaction_id"] = uuid4()
+    for name in ("interaction_id", "orchestration_id", "action_id", "decision_id"):
+        missing[name] = uuid4()
     foreign = await operation.call(client, ids)
     absent = await operation.call(client, missing)
     assert foreign.status_code == absent.status_code == 404
