@@ -15,7 +15,7 @@ from app.db import Db
 from app.errors import Conflict, Forbidden
 from app.models import Orchestration
 from app.schemas.orchestrations import ActionCounts, Performance
-from app.scope import Scope, one
+from app.scope import Scope, locked, one
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -35,8 +35,7 @@ async def find_actor(scope: Scope, db: Db) -> Actor:
 
 async def lock_alone(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
     statement = scope.select(Orchestration).where(Orchestration.session_id == session_id)
-    fresh = statement.with_for_update().execution_options(populate_existing=True)
-    return await one(db, fresh)
+    return await locked(db, statement.execution_options(populate_existing=True))
 
 
 async def lock_shared(scope: Scope, db: Db, session_id: UUID) -> Orchestration:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import null
+from sqlalchemy import Select, null
 from sqlalchemy.exc import IntegrityError
 
 from app import feed
@@ -18,7 +18,7 @@ from app.models.runs import KNOWN_NATURES
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.runs import DeviceCreate, DeviceUpdate, NatureCreate, NatureUpdate
-from app.scope import Scope, one
+from app.scope import Scope, locked, one
 
 # A B-tree entry holds 2,704 bytes; a number takes up to six times its digits in jsonb.
 _MAX_KEY_BYTES = 2500
@@ -64,7 +64,7 @@ async def create_device(scope: Scope, db: Db, data: DeviceCreate) -> Device:
 
 async def update_device(scope: Scope, db: Db, device_id: str, data: DeviceUpdate) -> Device:
     """Raises Conflict `device_exists`."""
-    device = await get_device(scope, db, device_id)
+    device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_write()
     for name, value in _given(data).items():
         setattr(device, name, value if name in {"name", "boundary"} else clean(value))
@@ -76,7 +76,7 @@ async def update_device(scope: Scope, db: Db, device_id: str, data: DeviceUpdate
 
 async def delete_device(scope: Scope, db: Db, device_id: str) -> None:
     """Raises Conflict `device_in_use` while a run refers to it, in whatever project."""
-    device = await get_device(scope, db, device_id)
+    device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_admin()
     await _delete(db, device, "fk_orchestration_session_device")
     _record(scope, db, device, "deleted")
@@ -84,7 +84,7 @@ async def delete_device(scope: Scope, db: Db, device_id: str) -> None:
 
 async def move_device(scope: Scope, db: Db, device_id: str, project_id: int | None) -> Device:
     """The one way to another project. Raises Invalid for a project that is not visible."""
-    device = await get_device(scope, db, device_id)
+    device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_admin()
     await require_project(scope, db, project_id)
     device.project_id = project_id
@@ -101,12 +101,7 @@ async def list_natures(scope: Scope, db: Db, request: PageRequest) -> Page[Orche
 
 
 async def get_nature(scope: Scope, db: Db, nature_id: str) -> OrchestrationNature:
-    return await one(
-        db,
-        scope.select(OrchestrationNature).where(
-            OrchestrationNature.orchestration_nature_id == nature_id
-        ),
-    )
+    return await one(db, _nature(scope, nature_id))
 
 
 async def create_nature(scope: Scope, db: Db, data: NatureCreate) -> OrchestrationNature:
@@ -131,7 +126,7 @@ async def create_known_natures(scope: Scope, db: Db) -> None:
 async def update_nature(
     scope: Scope, db: Db, nature_id: str, data: NatureUpdate
 ) -> OrchestrationNature:
-    nature = await get_nature(scope, db, nature_id)
+    nature = await locked(db, _nature(scope, nature_id))
     scope.require_write()
     for name, value in _given(data).items():
         setattr(nature, name, clean(value))
@@ -142,7 +137,7 @@ async def update_nature(
 
 async def delete_nature(scope: Scope, db: Db, nature_id: str) -> None:
     """Raises Conflict `nature_in_use` while a run refers to it, in whatever project."""
-    nature = await get_nature(scope, db, nature_id)
+    nature = await locked(db, _nature(scope, nature_id))
     scope.require_admin()
     await _delete(db, nature, "fk_orchestration_session_nature")
     feed.record(scope, db, "nature.deleted", nature_id)
@@ -155,6 +150,11 @@ async def require_project(scope: Scope, db: Db, project_id: int | None) -> None:
     visible = scope.select(Project).where(Project.id == project_id)
     if await db.session.scalar(visible) is None:
         raise Invalid.field("project_id", "is not a visible project")
+
+
+def _nature(scope: Scope, nature_id: str) -> Select[tuple[OrchestrationNature]]:
+    key = OrchestrationNature.orchestration_nature_id
+    return scope.select(OrchestrationNature).where(key == nature_id)
 
 
 def _given(data: msgspec.Struct) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.runs import RunCounts, RunCreate, RunFinish, RunUpdate
-from app.scope import Scope, one
+from app.scope import Scope, locked, one
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +145,7 @@ async def lock_unfinished(scope: Scope, db: Db, run_id: str) -> Run:
 
 async def _locked(scope: Scope, db: Db, run_id: str) -> Run:
     statement = scope.select(Run).where(Run.orchestration_session_id == run_id)
-    return await one(db, statement.with_for_update())
+    return await locked(db, statement)
 
 
 def _apply_diagnostics(run: Run, data: RunUpdate | RunFinish) -> None:
