@@ -20,6 +20,9 @@ _COMMANDS = {
     "login": "login:login",
     "sessions": "sessions:sessions",
     "tail": "tail:tail",
+    "runs": "runs:runs",
+    "orchestrations": "orchestrations:orchestrations",
+    "decisions": "orchestrations:decisions",
     "hook": "hook_command:hook",
 }
 

@@ -2,9 +2,23 @@
 
 from app.models.accounts import Account, ApiToken, Member, User, UserPreference
 from app.models.base import Base
+from app.models.evidence import (
+    RunEntry,
+    RunExec,
+    RunIssue,
+    RunIssueRelation,
+    RunLog,
+    RunState,
+)
 from app.models.feed import FeedCounter, FeedEventRow
 from app.models.idempotency import IdempotencyKey
+from app.models.orchestrations import (
+    Orchestration,
+    OrchestrationAction,
+    OrchestrationDecision,
+)
 from app.models.projects import Component, Project
+from app.models.runs import Device, OrchestrationNature, Run
 from app.models.sessions import InteractionKey, InteractionPage, Session
 
 __all__ = [
@@ -12,13 +26,25 @@ __all__ = [
     "ApiToken",
     "Base",
     "Component",
+    "Device",
     "FeedCounter",
     "FeedEventRow",
     "IdempotencyKey",
     "InteractionKey",
     "InteractionPage",
     "Member",
+    "Orchestration",
+    "OrchestrationAction",
+    "OrchestrationDecision",
+    "OrchestrationNature",
     "Project",
+    "Run",
+    "RunEntry",
+    "RunExec",
+    "RunIssue",
+    "RunIssueRelation",
+    "RunLog",
+    "RunState",
     "Session",
     "User",
     "UserPreference",

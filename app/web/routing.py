@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from litestar import Response, delete, get, patch, post, put
@@ -107,3 +108,8 @@ def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
 
 def created(content: Out, location: str, status: int = 201) -> Response[Out]:
     return Response(content, status_code=status, headers={"Location": location})
+
+
+def location(collection: str, key: str) -> str:
+    """Of a row whose id the client has chosen, and may have chosen freely."""
+    return f"{collection}/{quote(key, safe='')}"

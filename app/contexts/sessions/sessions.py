@@ -8,9 +8,9 @@ from msgspec import UNSET
 from sqlalchemy import func
 
 from app import feed
-from app.contexts.sessions.documents import clean, clean_text
 from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
+from app.documents import clean, clean_text, merge_patch
 from app.errors import Conflict, Invalid
 from app.models import Component, Project, Session
 from app.paging import PageRequest, fetch_page
@@ -202,20 +202,6 @@ def session_ended(status: str) -> Conflict:
     return Conflict(
         f"The session has ended ({status}).", code="session_ended", session_status=status
     )
-
-
-def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """RFC 7396, for two objects."""
-    merged = dict(target)
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
-            below = merged.get(key)
-            merged[key] = merge_patch(below if isinstance(below, dict) else {}, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 async def _end(
