@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ import msgspec
 from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import QueryParameter
 
 from app.errors import Invalid
@@ -48,6 +50,20 @@ _DECORATORS: dict[str, Any] = {
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
+@dataclass
+class DescribedOperation(Operation):
+    """Litestar describes every body as required, also one that a verb can do without."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.request_body, RequestBody):
+            schemas = [content.schema for content in self.request_body.content.values()]
+            self.request_body.required = not any(
+                isinstance(schema, Schema)
+                and Schema(type=OpenAPIType.NULL) in (schema.one_of or ())
+                for schema in schemas
+            )
+
+
 def route(
     method: str,
     path: str,
@@ -80,6 +96,7 @@ def route(
             path,
             status_code=status,
             operation_id=name,
+            operation_class=DescribedOperation,
             summary=name.replace("_", " ").capitalize(),
             tags=[tag],
             responses=responses,
@@ -97,7 +114,7 @@ def _content_type(function: Callable[..., Any]) -> Any:
 
 
 def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
-    """RFC 3339 with a time zone. Raises Invalid; a bare number is none, though it decodes to one."""
+    """RFC 3339 with a time zone. Raises Invalid, also for a bare number."""
     if text is None:
         return None
     try:
