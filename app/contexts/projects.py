@@ -7,7 +7,7 @@ import msgspec
 from app import feed
 from app.db import Db
 from app.errors import Forbidden, Invalid
-from app.models import Component, Project, Session
+from app.models import Component, Project, Session, SupervisorSession
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
@@ -57,6 +57,11 @@ async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
         scope.update(Session)
         .where(Session.project_id == project_id)
         .values(project_id=None, component_id=None, version=Session.version + 1)
+    )
+    await db.session.execute(
+        scope.update(SupervisorSession)
+        .where(SupervisorSession.project_id == project_id)
+        .values(project_id=None)
     )
     await db.session.execute(scope.delete(Component).where(Component.project_id == project_id))
     await db.session.delete(project)

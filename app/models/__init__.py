@@ -2,6 +2,13 @@
 
 from app.models.accounts import Account, ApiToken, Member, User, UserPreference
 from app.models.base import Base
+from app.models.continuity import (
+    Checkpoint,
+    ContinuitySettings,
+    LoggedCommand,
+    StoredEvent,
+    SupervisorSession,
+)
 from app.models.feed import FeedCounter, FeedEventRow
 from app.models.idempotency import IdempotencyKey
 from app.models.projects import Component, Project
@@ -11,15 +18,20 @@ __all__ = [
     "Account",
     "ApiToken",
     "Base",
+    "Checkpoint",
     "Component",
+    "ContinuitySettings",
     "FeedCounter",
     "FeedEventRow",
     "IdempotencyKey",
     "InteractionKey",
     "InteractionPage",
+    "LoggedCommand",
     "Member",
     "Project",
     "Session",
+    "StoredEvent",
+    "SupervisorSession",
     "User",
     "UserPreference",
 ]

@@ -3,14 +3,13 @@
 import datetime
 import hashlib
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
 
+from app.documents import clean, clean_text
 from app.models.base import new_uuid
-from app.redaction import redact_document, redact_text
 from app.schemas.sessions import (
     Command,
     CommandInput,
@@ -22,7 +21,6 @@ from app.schemas.sessions import (
     StoredInteraction,
 )
 
-MAX_STRING_BYTES = 256 * 1024
 SUMMARY_CHARACTERS = 200
 
 
@@ -98,37 +96,3 @@ def summary(interaction: StoredInteraction) -> InteractionSummary:
 def without_digests(interaction: StoredInteraction) -> StoredInteraction:
     interaction.posted = UNSET
     return interaction
-
-
-def clean_text(text: str) -> str:
-    """Without secrets, at most 256 KiB of UTF-8."""
-    return truncate(redact_text(text))
-
-
-def clean(document: Any) -> Any:
-    """A JSON value without secrets, each of its strings at most 256 KiB."""
-    return _truncate_all(redact_document(document))
-
-
-def truncate(text: str, limit: int = MAX_STRING_BYTES) -> str:
-    """Keeps the beginning and the end; the marker says how many bytes are missing between."""
-    if len(text) * 4 <= limit:
-        return text
-    encoded = text.encode()
-    if len(encoded) <= limit:
-        return text
-    half = (limit - 64) // 2  # 64 bytes are more than the marker takes
-    head = encoded[:half].decode(errors="ignore")
-    tail = encoded[-half:].decode(errors="ignore")
-    missing = len(encoded) - len(head.encode()) - len(tail.encode())
-    return f"{head}\n[… {missing} bytes truncated …]\n{tail}"
-
-
-def _truncate_all(value: Any) -> Any:
-    if isinstance(value, str):
-        return truncate(value)
-    if isinstance(value, list):
-        return [_truncate_all(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _truncate_all(item) for key, item in value.items()}
-    return value

@@ -13,8 +13,6 @@ from app import feed
 from app.contexts.sessions import history
 from app.contexts.sessions.documents import (
     SUMMARY_CHARACTERS,
-    clean,
-    clean_text,
     digest,
     normal,
     stored_interaction,
@@ -22,9 +20,9 @@ from app.contexts.sessions.documents import (
 )
 from app.contexts.sessions.history import LockedSession
 from app.contexts.sessions.interactions import record
-from app.contexts.sessions.sessions import merge_patch
 from app.contexts.sessions.types import RECORDED
 from app.db import Db
+from app.documents import clean, clean_text, merge_patch
 from app.schemas.hooks import Observation, Step, Waiting
 from app.schemas.sessions import CommandInput, InteractionInput, Posted, StoredInteraction
 from app.scope import Scope

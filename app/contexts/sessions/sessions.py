@@ -8,14 +8,14 @@ from msgspec import UNSET
 from sqlalchemy import func
 
 from app import feed
-from app.contexts.sessions.documents import clean, clean_text
 from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
+from app.documents import clean, clean_text, merge_patch
 from app.errors import Conflict, Invalid
 from app.models import Component, Project, Session
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
-from app.schemas.sessions import SessionCreate, SessionUpdate
+from app.schemas.sessions import SessionCreate, SessionSummary, SessionUpdate
 from app.scope import Scope, locked, one
 
 
@@ -44,6 +44,8 @@ _EXACT = (
     "user_id",
     "external_id",
 )
+
+_LISTED = [getattr(Session, field.name) for field in msgspec.structs.fields(SessionSummary)]
 
 
 async def list_sessions(
@@ -77,7 +79,7 @@ async def list_sessions(
         # Under row security no index serves this: it filters what the other conditions leave.
         statement = statement.where(Session.title.icontains(filters.q, autoescape=True))
     keys = [Session.id] if by_id else [Session.updated_at, Session.id]
-    return await fetch_page(db, statement, keys, request)
+    return await fetch_page(db, statement, keys, request, columns=_LISTED)
 
 
 async def get_session(scope: Scope, db: Db, session_id: int) -> Session:
@@ -200,20 +202,6 @@ def session_ended(status: str) -> Conflict:
     return Conflict(
         f"The session has ended ({status}).", code="session_ended", session_status=status
     )
-
-
-def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """RFC 7396, for two objects."""
-    merged = dict(target)
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
-            below = merged.get(key)
-            merged[key] = merge_patch(below if isinstance(below, dict) else {}, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 async def _end(

@@ -1,0 +1,55 @@
+"""JSON documents on their way into the database: without secrets, cut to size, patched."""
+
+from typing import Any
+
+from app.redaction import redact_document, redact_text
+
+MAX_STRING_BYTES = 256 * 1024
+
+
+def clean_text(text: str) -> str:
+    """Without secrets, at most 256 KiB of UTF-8."""
+    return truncate(redact_text(text))
+
+
+def clean(document: Any) -> Any:
+    """A JSON value without secrets, each of its strings at most 256 KiB."""
+    return _truncate_all(redact_document(document))
+
+
+def truncate(text: str, limit: int = MAX_STRING_BYTES) -> str:
+    """Keeps the beginning and the end; the marker says how many bytes are missing between."""
+    if len(text) * 4 <= limit:
+        return text
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    half = (limit - 64) // 2  # 64 bytes are more than the marker takes
+    head = encoded[:half].decode(errors="ignore")
+    tail = encoded[-half:].decode(errors="ignore")
+    missing = len(encoded) - len(head.encode()) - len(tail.encode())
+    return f"{head}\n[… {missing} bytes truncated …]\n{tail}"
+
+
+def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """RFC 7396, for two objects."""
+    merged = dict(target)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            below = merged.get(key)
+            merged[key] = merge_patch(below if isinstance(below, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _truncate_all(value: Any) -> Any:
+    if isinstance(value, str):
+        return truncate(value)
+    if isinstance(value, list):
+        return [_truncate_all(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _truncate_all(item) for key, item in value.items()}
+    return value
