@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from app.schemas.base import MAX_BIGINT, Input, Instant, Name, Output, Text
 
 InstanceType = Literal["PS", "MS"]
+TimelineKind = Literal["event", "command", "checkpoint"]
 InstanceStatus = Literal["active", "stale", "closed"]
 CheckpointType = Literal["manual", "automatic", "context_window", "epic_completion"]
 CommandSource = Literal["auto", "explicit"]
@@ -229,7 +230,7 @@ class TimelineEntry(Output):
     """The one of the three that `kind` names is set."""
 
     at: Instant
-    kind: Literal["event", "command", "checkpoint"]
+    kind: TimelineKind
     event: EventOut | None = None
     command: LoggedCommandOut | None = None
     checkpoint: CheckpointOut | None = None
@@ -292,3 +293,14 @@ class Expired(Output):
     commands: int
     events: int
     checkpoints: int
+
+    def is_empty(self) -> bool:
+        return not (self.instances or self.commands or self.events or self.checkpoints)
+
+    def plus(self, other: "Expired") -> "Expired":
+        return Expired(
+            instances=self.instances + other.instances,
+            commands=self.commands + other.commands,
+            events=self.events + other.events,
+            checkpoints=self.checkpoints + other.checkpoints,
+        )

@@ -2,7 +2,17 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from app.web import accounts, feed, health, hooks, projects, sessions
+from app.web import (
+    accounts,
+    checkpoints,
+    feed,
+    health,
+    hooks,
+    instance_logs,
+    instances,
+    projects,
+    sessions,
+)
 
 ROUTES: list[HTTPRouteHandler] = [
     health.health_live,
@@ -48,6 +58,30 @@ ROUTES: list[HTTPRouteHandler] = [
     sessions.append_interactions,
     sessions.get_interaction,
     sessions.set_result,
+    instances.list_instances,
+    instances.register_instance,
+    instances.find_instance,
+    instances.delete_instance,
+    instances.record_heartbeat,
+    instances.close_instance,
+    instances.replay_events,
+    instances.list_timeline,
+    instances.resume_instance,
+    instances.get_continuity_settings,
+    instances.update_continuity_settings,
+    instance_logs.list_event_types,
+    instance_logs.emit_events,
+    instance_logs.list_instance_events,
+    instance_logs.search_events,
+    instance_logs.log_commands,
+    instance_logs.list_instance_commands,
+    instance_logs.search_commands,
+    checkpoints.create_checkpoint,
+    checkpoints.list_checkpoints,
+    checkpoints.get_latest_checkpoint,
+    checkpoints.get_checkpoint,
+    checkpoints.restore_checkpoint,
+    checkpoints.search_checkpoints,
     hooks.ingest_event,
     feed.list_events,
 ]

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import and_, or_
-from sqlalchemy.orm import InstrumentedAttribute
 
 from app.contexts.continuity.instances import get_instance
 from app.db import Db
@@ -15,7 +14,13 @@ from app.errors import Invalid
 from app.models import Checkpoint, LoggedCommand, StoredEvent
 from app.paging import PageRequest
 from app.schemas.base import Page
-from app.schemas.continuity import CheckpointOut, EventOut, LoggedCommandOut, TimelineEntry
+from app.schemas.continuity import (
+    CheckpointOut,
+    EventOut,
+    LoggedCommandOut,
+    TimelineEntry,
+    TimelineKind,
+)
 from app.schemas.rendering import rendered
 from app.scope import Scope
 
@@ -23,10 +28,10 @@ from app.scope import Scope
 class _Log(NamedTuple):
     """`key` is unique among the rows of one instance."""
 
-    kind: str
+    kind: TimelineKind
     model: Any
-    at: InstrumentedAttribute[datetime.datetime]
-    key: InstrumentedAttribute[int]
+    at: Any
+    key: Any
     schema: type[Any]
 
 
@@ -62,7 +67,7 @@ async def list_timeline(
             entry = TimelineEntry(
                 at=at,
                 kind=log.kind,
-                **{log.kind: rendered(row, log.schema)},  # type: ignore[arg-type]
+                **{log.kind: rendered(row, log.schema)},
             )
             found.append((_Position(at, number, getattr(row, log.key.key)), entry))
     found.sort(key=lambda pair: msgspec.structs.astuple(pair[0]), reverse=True)

@@ -166,12 +166,11 @@ END $$"""
 
 # The one way to delete what is logged: retention says so for its transaction, and even then an open
 # instance keeps everything. Cascading from a deleted instance passes by all policies.
-RETENTION = (
-    ACCOUNT + " AND (SELECT current_setting('app.role', true)) = 'system'"
-    " AND (SELECT current_setting('app.retention', true)) = 'on'"
-    " AND EXISTS (SELECT FROM supervisor_sessions s WHERE s.account_id = {table}.account_id"
-    " AND s.instance_id = {table}.instance_id AND s.status = 'closed')"
-)
+RETENTION = f"""{ACCOUNT} AND (SELECT current_setting('app.role', true)) = 'system'
+    AND (SELECT current_setting('app.retention', true)) = 'on'
+    AND EXISTS (SELECT FROM supervisor_sessions AS instance WHERE instance.status = 'closed'
+        AND instance.account_id = {{table}}.account_id
+        AND instance.instance_id = {{table}}.instance_id)"""  # noqa: S608 - constants
 
 
 def upgrade() -> None:
