@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -24,7 +25,9 @@ from app.web.body import ApiRequest
 from app.web.conditions import add_etag
 from app.web.documentation import DocumentationPage
 from app.web.envelope import Envelope
+from app.web.metrics import PROMETHEUS, metrics
 from app.web.problems import EXCEPTION_HANDLERS
+from app.web.rate_limit import RateLimit
 from app.web.routes import ROUTES
 from app.web.unit import UnitOfWork, provide_current_scope, provide_db
 
@@ -39,6 +42,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
     hub = Hub(database, configuration.direct_url)
     hub.on_identity_change = authenticator.forget
     jobs = Jobs(database, configuration)
+    measured = [PROMETHEUS.middleware] if configuration.metrics_token else []
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -52,13 +56,17 @@ def create_app(configuration: Settings | None = None) -> Envelope:
 
     return Envelope(
         Litestar(
-            route_handlers=[*ROUTES, stream_events],
+            route_handlers=[*ROUTES, stream_events, metrics],
+            cors_config=_cors(configuration.cors_origins),
             request_class=ApiRequest,
             dependencies={
                 "current_scope": Provide(provide_current_scope),
                 "db": Provide(provide_db),
             },
-            middleware=[UnitOfWork(database, authenticator)],
+            middleware=[
+                *measured,
+                UnitOfWork(database, authenticator, RateLimit(configuration.rate_limit)),
+            ],
             after_request=add_etag,
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=configuration.max_body_bytes,
@@ -67,15 +75,22 @@ def create_app(configuration: Settings | None = None) -> Envelope:
                     "database": database,
                     "authenticator": authenticator,
                     "hub": hub,
+                    "metrics_token": configuration.metrics_token,
                     "revision": migrations.head(),
                 }
             ),
             lifespan=[lifespan],
             openapi_config=_openapi(),
-            path=configuration.root_path,
             logging_config=None,
         )
     )
+
+
+def _cors(origins: str) -> CORSConfig | None:
+    """No page of another origin may call the API unless it is listed."""
+    allowed = [origin.strip() for origin in origins.split(",") if origin.strip()]
+    exposed = ["ETag", "Location", "Retry-After", "X-Request-Id", "Idempotency-Replayed"]
+    return CORSConfig(allow_origins=allowed, expose_headers=exposed) if allowed else None
 
 
 def _openapi() -> OpenAPIConfig:
@@ -83,7 +98,9 @@ def _openapi() -> OpenAPIConfig:
         title="agent-sessions",
         version=package.__version__,
         description="The server where a company's AI coding agents keep their sessions.",
-        openapi_router=Router("/", route_handlers=[], opt={"public": True}),
+        openapi_router=Router(
+            "/", route_handlers=[], opt={"public": True}, include_in_schema=False
+        ),
         render_plugins=[JsonRenderPlugin(path="/openapi.json"), DocumentationPage()],
         components=Components(
             security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}

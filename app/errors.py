@@ -100,6 +100,18 @@ class Invalid(AppError):
         return cls(FieldError(path, message), code=code)
 
 
+class TooManyRequests(AppError):
+    """Too many requests with this token; try again later."""
+
+    status = 429
+    default_code = "too_many_requests"
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        """Seconds."""
+        super().__init__()
+
+
 class Unavailable(AppError):
     """The database cannot be reached right now; try again."""
 

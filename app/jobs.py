@@ -12,7 +12,7 @@ from app import feed
 from app.contexts import continuity, idempotency
 from app.db import Database, Role
 from app.errors import Unavailable
-from app.schemas.continuity import Expired
+from app.schemas.retention import Expired
 from app.scope import Scope
 from app.settings import Settings
 

@@ -38,6 +38,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """At `info` every request is one line."""
     feed_days: int = 30
     """How long feed events are kept."""
+    rate_limit: int = 0
+    """Requests a minute for each token and worker; 0 for no limit. Hooks are never limited."""
+    cors_origins: str = ""
+    """Origins, separated by commas, whose pages may call the API from a browser."""
+    metrics_token: str = ""
+    """What Prometheus sends as bearer token to `/metrics`, which does not exist without it."""
     root_path: str = ""
     """Prefix under which a proxy serves this application, such as `/agents`."""
 

@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SECRETS = ("AGENT_SESSIONS_TOKEN", "AGENT_SESSIONS_URL", "DATABASE_URL", "XDG_CONFIG_HOME")
 
@@ -19,7 +20,7 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
 @dataclass
 class Server:
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     data_dir: Path
     home: Path
     url: str
@@ -40,6 +41,15 @@ class Server:
             check=False,
         )
 
+    def start(self, *arguments: str, stdout: IO[str]) -> subprocess.Popen[bytes]:
+        """A command that goes on."""
+        variables = {"AGENT_SESSIONS_URL": self.url, "AGENT_SESSIONS_TOKEN": self.token}
+        return subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments],
+            stdout=stdout,
+            env=environment(self.home, **variables),
+        )
+
     def json(self, *arguments: str, **variables: str) -> Any:
         done = self.run(*arguments, "--json", **variables)
         assert done.returncode == 0, done.stderr
@@ -49,33 +59,21 @@ class Server:
 def start_server(folder: Path, *options: str, **variables: str) -> Server:
     data_dir, home = folder / "data", folder / "home"
     home.mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "app",
-            "serve",
-            "--port",
-            "0",
-            "--data-dir",
-            str(data_dir),
-            *options,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment(home, **variables),
-    )
-    assert process.stdout is not None
-    printed = []
-    for line in process.stdout:
-        printed.append(line)
-        if line.startswith("listening on "):
-            url = line.split()[-1]
-            return Server(
-                process, data_dir, home, url, (data_dir / "owner-token").read_text().strip()
-            )
-    raise AssertionError("".join(printed))
+    log = folder / "server.log"
+    arguments = ["serve", "--port", "0", "--data-dir", str(data_dir), *options]
+    with log.open("w") as output:  # a file: nobody would empty a pipe
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment(home, **variables),
+        )
+    while "\nlistening on " not in f"\n{log.read_text()}":
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    url = log.read_text().rpartition("listening on ")[2].split()[0]
+    token = (data_dir / "owner-token").read_text().strip()
+    return Server(process, data_dir, home, url, token)
 
 
 def stop_server(server: Server) -> int:

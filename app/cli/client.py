@@ -28,10 +28,11 @@ def request(method: str, path: str, **options: Any) -> Any:
     )
     if response.is_success:
         return response.json() if response.content else None
-    raise Refused(_reason(response))
+    raise Refused(reason(response))
 
 
-def _reason(response: httpx.Response) -> str:
+def reason(response: httpx.Response) -> str:
+    """Why the server said no, in its own words if it found any."""
     try:
         problem = response.json()
         detail = problem["detail"]

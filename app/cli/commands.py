@@ -21,6 +21,7 @@ _COMMANDS = {
     "sessions": "sessions:sessions",
     "instances": "instances:instances",
     "retention": "retention:retention",
+    "tail": "tail:tail",
     "hook": "hook_command:hook",
 }
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from app import migrations
+from app.cli.backup import backup, restore
 from app.cli.local import data_dir_option, database_settings, with_database
 from app.cli.output import json_option, print_json
 from app.db import Database, current_revision, is_bound_by_row_security
@@ -60,6 +61,10 @@ def url(data_dir: Path, *, as_json: bool) -> None:
     """The URL of the database, for psql."""
     with database_settings(data_dir) as settings:
         _report(as_json, url=settings.database_url)
+
+
+database_group.add_command(backup)
+database_group.add_command(restore)
 
 
 class Finding(NamedTuple):

@@ -25,14 +25,19 @@ data_dir_option = click.option(
 )
 
 
+def bin_dir() -> Path | None:
+    """Other PostgreSQL programs than those of the installed wheel."""
+    configured = os.environ.get("PG_BINDIR")
+    return Path(configured) if configured else None
+
+
 @contextmanager
 def database_settings(data_dir: Path) -> Iterator[Settings]:
     """DATABASE_URL when it is set; otherwise the embedded PostgreSQL, started if need be."""
     if os.environ.get("DATABASE_URL"):
         yield from_environment()
         return
-    bin_dir = os.environ.get("PG_BINDIR")
-    with embedded.start(data_dir, bin_dir=Path(bin_dir) if bin_dir else None) as cluster:
+    with embedded.start(data_dir, bin_dir=bin_dir()) as cluster:
         yield from_environment(database_url=cluster.url)
 
 

@@ -8,7 +8,9 @@ import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 import click
@@ -37,9 +39,13 @@ def serve(host: str, port: int, data_dir: Path, workers: int) -> None:
     # uvicorn raises the signal again when it has shut down: PostgreSQL is still to be stopped then.
     signal.signal(signal.SIGTERM, _exit)
     listener = _listen(host, port)
-    with database_settings(data_dir) as settings:
+    with ExitStack() as stack:
+        settings = stack.enter_context(database_settings(data_dir))
         migrations.upgrade(settings.database_url)
         asyncio.run(_create_first_account(settings, data_dir))
+        if workers > 1:
+            # Where each worker leaves its numbers for the one that is asked for the metrics.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(TemporaryDirectory())
         # The workers are processes of their own and read the environment.
         os.environ["DATABASE_URL"] = settings.database_url
         config = uvicorn.Config(
@@ -49,6 +55,7 @@ def serve(host: str, port: int, data_dir: Path, workers: int) -> None:
             access_log=False,
             log_level="warning",
             server_header=False,
+            root_path=settings.root_path,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         threading.Thread(target=_announce, args=(listener,), daemon=True).start()

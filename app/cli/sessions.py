@@ -8,6 +8,7 @@ from rich.text import Text
 
 from app.cli.client import request
 from app.cli.output import json_option, print_json, print_table
+from app.cli.tail import follow
 
 _MARKS = {"ok": "✓", "error": "✗", "warning": "!", None: "…"}
 _COLUMN_WIDTH = 60
@@ -89,6 +90,14 @@ def show_session(session_id: int, interactions: str, *, as_json: bool) -> None:
         console.print(Text(f"  waits for you: {session['needs_input']['message']}"))
     for interaction in session["interactions"]:
         _print_interaction(console, interaction)
+
+
+@sessions.command("tail")
+@click.argument("session_id", type=click.IntRange(1))
+@json_option
+def tail_session(session_id: int, *, as_json: bool) -> None:
+    """Follow one session, until Ctrl-C."""
+    follow(session_id, as_json=as_json)
 
 
 def _print_interaction(console: Console, interaction: dict[str, Any]) -> None:

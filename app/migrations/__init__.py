@@ -1,7 +1,9 @@
 """The schema's history, and the few ways to move along it."""
 
+import asyncio
 from pathlib import Path
 
+import asyncpg
 from advanced_alchemy.alembic.commands import AlembicCommands
 from advanced_alchemy.config import AlembicAsyncConfig, SQLAlchemyAsyncConfig
 from alembic.script import ScriptDirectory
@@ -9,6 +11,7 @@ from alembic.util import CommandError
 
 from app.db import VERSION_TABLE, sqlalchemy_url
 from app.errors import Unavailable
+from app.migrations.tenancy import CREATE_ROLE
 
 _LOCATION = Path(__file__).parent
 
@@ -26,6 +29,19 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 
 def downgrade(database_url: str, revision: str) -> None:
     _commands(database_url).downgrade(revision)
+
+
+def create_role(database_url: str) -> None:
+    """The role that every table is granted to: a backup does not bring it along."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            await connection.execute(CREATE_ROLE)
+        finally:
+            await connection.close()
+
+    asyncio.run(create())
 
 
 def head() -> str:

@@ -15,6 +15,18 @@ WRITERS = f"{_ROLE} IN ('owner', 'admin', 'editor', 'system')"
 ADMINISTRATORS = f"{_ROLE} IN ('owner', 'admin', 'system')"
 
 
+# A cluster has one set of roles for all its databases: another one may have made it already, or be
+# making it now. Without the right to create roles the login role itself must be bound by row
+# security, which the server checks when it starts.
+CREATE_ROLE = f"""
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APPLICATION_ROLE}') THEN
+        CREATE ROLE {APPLICATION_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS;
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$"""
+
+
 def execute_each(statements: str) -> None:
     """asyncpg prepares what it runs, and PostgreSQL prepares one statement at a time."""
     for statement in statements.split(";\n"):

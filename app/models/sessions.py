@@ -41,6 +41,7 @@ class Session(ProjectOwned):
         JSONB, server_default=text("'[]'"), deferred=True
     )
     interaction_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    sealed_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     last_interaction: Mapped[dict[str, Any] | None]
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     ended_at: Mapped[datetime.datetime | None]

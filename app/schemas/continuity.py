@@ -37,13 +37,12 @@ EventType = Literal[
     "task_spawned",
 ]
 EventCategory = Literal["instance", "epic", "test", "validation", "git", "deployment", "system"]
-InstanceId = Annotated[str, Meta(pattern=r"^[a-z0-9-]+-(PS|MS)-[a-z0-9]{6}\z", max_length=100)]
+InstanceId = Annotated[str, Meta(pattern=r"^[a-z0-9-]+-(PS|MS)-[a-z0-9]{6}$(?!\n)", max_length=100)]
 ProjectName = Annotated[str, Meta(min_length=1, max_length=64)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 SequenceNumber = Annotated[int, Meta(ge=1, le=MAX_BIGINT)]
 Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
 Tags = Annotated[list[Name], Meta(max_length=50)]
-Days = Annotated[int, Meta(ge=1, le=36_500)]
 
 
 class InstanceRegister(Input):
@@ -104,15 +103,6 @@ class ResumeInput(Input):
     """Tried in this order: an instance_id, 4–6 characters of its end, an epic, a project."""
 
     hint: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
-
-
-class ContinuitySettingsUpdate(Input):
-    stale_minutes: Annotated[int, Meta(ge=1, le=10_080)] | UnsetType = UNSET
-    session_days: Days | UnsetType = UNSET
-    command_days: Days | UnsetType = UNSET
-    event_days: Days | UnsetType = UNSET
-    checkpoint_days: Days | UnsetType = UNSET
-    checkpoint_on_epic_completed: bool | UnsetType = UNSET
 
 
 EventBatch = Annotated[list[EventInput], Meta(min_length=1, max_length=500)]
@@ -275,32 +265,3 @@ class Resumed(Output):
 
     handoff: Handoff | None = None
     choices: list[Choice] = []
-
-
-class ContinuitySettingsOut(Output):
-    stale_minutes: int
-    session_days: int
-    command_days: int
-    event_days: int
-    checkpoint_days: int
-    checkpoint_on_epic_completed: bool
-
-
-class Expired(Output):
-    """What retention removes, or would; `instances` are closed ones that go as a whole."""
-
-    instances: list[str]
-    commands: int
-    events: int
-    checkpoints: int
-
-    def is_empty(self) -> bool:
-        return not (self.instances or self.commands or self.events or self.checkpoints)
-
-    def plus(self, other: "Expired") -> "Expired":
-        return Expired(
-            instances=self.instances + other.instances,
-            commands=self.commands + other.commands,
-            events=self.events + other.events,
-            checkpoints=self.checkpoints + other.checkpoints,
-        )

@@ -69,7 +69,7 @@ class Follower:
         listener = Listener(feed.shown_to(self._scope, self._session_id))
         channel = await self._hub.join(self._scope, listener)
         try:
-            self._last = channel.position if after is None else min(after, channel.position)
+            self._last = channel.position if after is None else await self._resumed(after)
             yield b": welcome\n\n"
             async for chunk in self._catch_up(channel.position):
                 yield chunk
@@ -83,6 +83,13 @@ class Follower:
                     yield b""
         finally:
             self._hub.leave(self._scope, listener)
+
+    async def _resumed(self, after: int) -> int:
+        """Not compared with the hub's position, which another worker may be ahead of; but a
+        database restored from a backup may not have come that far."""
+        async with self._database.transaction(self._scope) as db:
+            bounds = await feed.feed_bounds(self._scope, db)
+        return min(after, bounds.newest)
 
     async def _deliver(self, listener: Listener, channel: Channel) -> AsyncIterator[bytes]:
         if listener.behind:

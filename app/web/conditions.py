@@ -11,7 +11,7 @@ from app.scope import version_of
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-def add_etag(response: Response[Any]) -> Response[Any]:
+async def add_etag(response: Response[Any]) -> Response[Any]:
     """A single resource carries its version; lists and other answers have none."""
     version = version_of(response.content)
     if version is not None:

@@ -1,12 +1,15 @@
 """What wraps every answer, also those that no route gave: request id and security headers."""
 
 import re
+import time
 from typing import Any, cast
 
+import structlog
 import uuid_utils
 from litestar import Litestar
 from litestar.types import Message, Receive, Scope, Send
 
+_log = structlog.get_logger()
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,100}")
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -28,9 +31,14 @@ class Envelope:
         request_id = _request_id(scope)
         cast("dict[str, Any]", scope)["request_id"] = request_id.decode()
 
+        status = 0
+        started = time.perf_counter()
+
         async def send_wrapped(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                headers = list(message["headers"])
+                status = message["status"]
+                headers = [_prefixed(pair, scope) for pair in message["headers"]]
                 present = {name for name, _ in headers}
                 headers.append((b"x-request-id", request_id))
                 headers += [h for h in _SECURITY_HEADERS if h[0] not in present]
@@ -38,6 +46,23 @@ class Envelope:
             await send(message)
 
         await self.litestar(scope, receive, send_wrapped)
+        _log.info(
+            "request",
+            request_id=request_id.decode(),
+            method=scope["method"],
+            # The template, not the path: what a client put there is not ours to keep.
+            route=scope.get("path_template"),
+            status=status,
+            milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            account_id=scope.get("state", {}).get("account_id"),
+        )
+
+
+def _prefixed(header: tuple[bytes, bytes], scope: Scope) -> tuple[bytes, bytes]:
+    """Behind a proxy a client knows our paths by a prefix that we do not."""
+    name, value = header
+    root = scope.get("root_path") or ""
+    return (name, root.encode() + value) if root and name == b"location" else header
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -9,7 +9,7 @@ from app.scope import Scope
 from app.web.routing import route
 
 
-@route("POST", "/api/hooks/{agent:str}", 204, tag="hooks", nul_allowed_in="*")
+@route("POST", "/api/hooks/{agent:str}", 204, tag="hooks", nul_allowed_in="*", unlimited=True)
 async def ingest_event(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

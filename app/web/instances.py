@@ -10,8 +10,6 @@ from app.db import Db
 from app.paging import PageRequest
 from app.schemas.base import MAX_BIGINT, Page
 from app.schemas.continuity import (
-    ContinuitySettingsOut,
-    ContinuitySettingsUpdate,
     Heartbeat,
     HeartbeatOut,
     InstanceOut,
@@ -24,6 +22,7 @@ from app.schemas.continuity import (
     TimelineEntry,
 )
 from app.schemas.rendering import rendered, rendered_page
+from app.schemas.retention import ContinuitySettingsOut, ContinuitySettingsUpdate
 from app.scope import Scope
 from app.web.routing import Cursor, Limit, created, route
 

@@ -10,7 +10,14 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DBAPIError
 
 from app.db import violation
-from app.errors import AppError, FieldError, Invalid, Unauthenticated, Unavailable
+from app.errors import (
+    AppError,
+    FieldError,
+    Invalid,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 from app.schemas.base import Output
 
 MEDIA_TYPE = "application/problem+json"
@@ -84,7 +91,9 @@ def problem_response(
 
 def handle_app_error(request: Request[Any, Any, Any], error: AppError) -> Response[Any]:
     if error.status >= 500:
-        _log.warning("request failed", request_id=request.scope.get("request_id"), exc_info=error)
+        _log.warning(
+            error.message, request_id=request.scope.get("request_id"), reason=str(error.__cause__)
+        )
     return problem_response(
         request,
         error.status,
@@ -92,8 +101,16 @@ def handle_app_error(request: Request[Any, Any, Any], error: AppError) -> Respon
         error.message,
         errors=error.errors if isinstance(error, Invalid) else (),
         details=error.details,
-        headers={"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else None,
+        headers=_headers(error),
     )
+
+
+def _headers(error: AppError) -> dict[str, str] | None:
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after)}
+    return None
 
 
 def handle_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

@@ -30,6 +30,7 @@ _DESCRIPTIONS = {
     413: "The body is larger than this server accepts.",
     415: "The body is not application/json.",
     422: "Some fields are invalid; `errors` names them.",
+    429: "Too many requests with this token; `Retry-After` says when to try again.",
     503: "The database cannot be reached right now.",
 }
 _DECORATORS: dict[str, Any] = {
@@ -52,7 +53,7 @@ def route(
     **options: Any,
 ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
     """`also` are the other successful statuses and the 409 of routes that have one."""
-    statuses = {401, 403, 404, 422, 503}
+    statuses = {401, 403, 404, 422, 429, 503}
     if method in _WITH_BODY:
         statuses |= {400, 413, 415}
     errors = {s for s in also if s >= 400} | statuses

@@ -22,6 +22,7 @@ from app.schemas.base import MAX_BIGINT
 from app.scope import Scope
 from app.web.body import ApiRequest
 from app.web.conditions import if_match, not_modified, status_of
+from app.web.rate_limit import RateLimit
 from app.web.repeats import repeated_request, replayed, stored_answer
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -62,9 +63,12 @@ class UnitOfWork(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "public"
 
-    def __init__(self, database: Database, authenticator: Authenticator) -> None:
+    def __init__(
+        self, database: Database, authenticator: Authenticator, rate_limit: RateLimit
+    ) -> None:
         self.database = database
         self.authenticator = authenticator
+        self.rate_limit = rate_limit
 
     async def handle(
         self, scope: ASGIScope, receive: Receive, send: Send, next_app: ASGIApp
@@ -72,6 +76,9 @@ class UnitOfWork(ASGIMiddleware):
         request = ApiRequest(scope, receive)
         opt = scope["route_handler"].opt
         current_scope = await self._authenticate(request)
+        scope["state"]["account_id"] = current_scope.account_id
+        if not opt.get("unlimited"):
+            self.rate_limit.take(current_scope.token_id)
         _require_possible_ids(scope["path_params"])
         _refuse_nul(request)
         if request.method not in _READS and not opt.get("viewers"):

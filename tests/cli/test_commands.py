@@ -226,3 +226,30 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "9999" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_tail_follows_and_resumes(server: Server, tmp_path: Path) -> None:
+    made = {"type": "RecordedSessions"}
+    header = {"Authorization": f"Bearer {server.token}"}
+    session_id = httpx.post(f"{server.url}/api/sessions", json=made, headers=header).json()["id"]
+    for arguments in (
+        ["tail", "--session", str(session_id)],
+        ["sessions", "tail", str(session_id)],
+    ):
+        output = tmp_path / f"{arguments[0]}.txt"
+        with output.open("w") as file:
+            process = server.start(*arguments, "--json", stdout=file)
+        path = f"{server.url}/api/sessions/{session_id}/interactions"
+        for _ in range(100):
+            httpx.post(path, json={"command": {"module": "Bash"}}, headers=header)
+            httpx.post(f"{server.url}/api/sessions", json=made, headers=header)
+            if output.read_text().count("\n") >= 2:
+                break
+        process.terminate()
+        process.wait(timeout=10)
+        events = [json.loads(line) for line in output.read_text().splitlines()]
+        assert {e["name"] for e in events} == {"interaction.created"}
+        sequences = [e["payload"]["seq"] for e in events]
+        assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+    refused = server.run("tail", AGENT_SESSIONS_TOKEN="wrong")
+    assert refused.returncode == 1

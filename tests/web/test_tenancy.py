@@ -37,6 +37,12 @@ BODIES: dict[str, Any] = {
     "move_session": {"project_id": None},
     "append_interactions": INTERACTION,
     "set_result": RESULT,
+    "register_instance": {"project": "consilio-s", "instance_type": "PS"},
+    "record_heartbeat": {"context_percent": 10},
+    "emit_events": {"event_type": "test_passed"},
+    "log_commands": {"command_type": "task", "action": "spawn_subagent"},
+    "create_checkpoint": {"work_state": {"phase": "implementation"}},
+    "update_continuity_settings": {"stale_minutes": 10},
     "ingest_event": {"session_id": "x", "hook_event_name": "SessionStart"},
 }
 # Whoever may only read still has these of their own.
@@ -83,6 +89,11 @@ async def ids(world: World) -> dict[str, Any]:
     session = await client.post("/api/sessions", json=BODIES["create_session"])
     path = f"/api/sessions/{session.json()['id']}/interactions"
     interaction = await client.post(path, json=INTERACTION)
+    instance = await client.post("/api/instances", json=BODIES["register_instance"])
+    instance_id = instance.json()["instance_id"]
+    checkpoint = await client.post(
+        f"/api/instances/{instance_id}/checkpoints", json=BODIES["create_checkpoint"]
+    )
     me = (await client.get("/api/me")).json()
     members = (await client.get("/api/members")).json()
     return {
@@ -91,6 +102,8 @@ async def ids(world: World) -> dict[str, Any]:
         "component_id": component.json()["id"],
         "session_id": session.json()["id"],
         "interaction_id": interaction.json()["id"],
+        "instance_id": instance_id,
+        "checkpoint_id": checkpoint.json()["checkpoint_id"],
         "token_id": me["token"]["id"],
         "member_id": members["data"][0]["id"],
         "agent": "claude-code",
@@ -124,6 +137,8 @@ async def test_another_accounts_row_does_not_exist(
     missing = {**ids, **{p: MISSING for p in operation.parameters if p.endswith("_id")}}
     if "interaction_id" in missing:
         missing["interaction_id"] = uuid4()
+    if "checkpoint_id" in missing:
+        missing["checkpoint_id"] = uuid4()
     foreign = await operation.call(client, ids)
     absent = await operation.call(client, missing)
     assert foreign.status_code == absent.status_code == 404
@@ -201,8 +216,9 @@ async def test_lists_show_one_account_only(
     ids: dict[str, Any], make: Callable[[], Awaitable[World]]
 ) -> None:
     client = (await make()).client()
-    for path in ("/api/sessions", "/api/components"):
-        assert (await client.get(path)).json() == {"data": [], "next_cursor": None}
+    for path in ("sessions", "components", "instances", "events", "commands", "checkpoints"):
+        page = (await client.get(f"/api/{path}")).json()
+        assert page == {"data": [], "next_cursor": None}
     for kind in ("account", "project", "member", "token"):
         [row] = (await client.get(f"/api/{kind}s")).json()["data"]
         assert row["id"] != ids[f"{kind}_id"]

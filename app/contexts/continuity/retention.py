@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
 from app.models import ContinuitySettings
-from app.schemas.continuity import Expired
+from app.schemas.retention import Expired
 from app.scope import Scope
 
 BATCH = 5000

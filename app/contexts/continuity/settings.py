@@ -7,7 +7,7 @@ import msgspec
 from app import feed
 from app.db import Db
 from app.models import ContinuitySettings
-from app.schemas.continuity import ContinuitySettingsUpdate
+from app.schemas.retention import ContinuitySettingsUpdate
 from app.scope import Scope
 
 _STORE = """

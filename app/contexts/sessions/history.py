@@ -26,8 +26,7 @@ _encode = msgspec.json.Encoder().encode
 
 _LOCK = """
 SELECT status, type, project_id, version, interaction_count, clock_timestamp() AS now,
-       jsonb_array_length(interactions) AS tail_count,
-       octet_length(interactions::text) AS tail_bytes
+       interaction_count - sealed_count AS tail_count, pg_column_size(interactions) AS tail_bytes
 FROM sessions WHERE account_id = $1 AND id = $2
 """
 _IN_PROJECT = " AND project_id = $3"
@@ -57,7 +56,8 @@ WITH sealed AS (
     SELECT $1, $2, (document ->> 'id')::uuid, (document ->> 'seq')::bigint
     FROM sealed, jsonb_array_elements(sealed.interactions) AS document
 )
-UPDATE sessions SET interactions = $3::jsonb, interaction_count = $4,
+UPDATE sessions SET interactions = $3::jsonb, interaction_count = $4::bigint,
+       sealed_count = $4::bigint - jsonb_array_length($3::jsonb),
        last_interaction = $5::jsonb, version = version + 1, updated_at = clock_timestamp()
 WHERE account_id = $1 AND id = $2 RETURNING version
 """

@@ -2,10 +2,10 @@
 
 from alembic import op
 
-from app.db import APPLICATION_ROLE
 from app.migrations.tenancy import (
     ACCOUNT,
     ADMINISTRATORS,
+    CREATE_ROLE,
     OWN,
     execute_each,
     grant,
@@ -14,17 +14,6 @@ from app.migrations.tenancy import (
 
 revision = "0001"
 down_revision = None
-
-# A cluster has one set of roles for all its databases: another one may have made it already, or be
-# making it now. Without the right to create roles the login role itself must be bound by row
-# security, which the server checks when it starts.
-ROLE = f"""
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APPLICATION_ROLE}') THEN
-        CREATE ROLE {APPLICATION_ROLE} NOLOGIN NOSUPERUSER NOBYPASSRLS;
-    END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$"""
 
 TABLES = """
 CREATE TABLE users (
@@ -170,6 +159,7 @@ CREATE TABLE sessions (
     needs_input JSONB,
     interactions JSONB DEFAULT '[]' NOT NULL,
     interaction_count BIGINT DEFAULT 0 NOT NULL,
+    sealed_count BIGINT DEFAULT 0 NOT NULL,
     last_interaction JSONB,
     version BIGINT DEFAULT 1 NOT NULL,
     ended_at TIMESTAMP WITH TIME ZONE,
@@ -247,8 +237,10 @@ CREATE INDEX ix_feed_events_account_id_at ON feed_events (account_id, at)
 
 
 def upgrade() -> None:
-    op.execute(ROLE)
+    op.execute(CREATE_ROLE)
     execute_each(TABLES)
+    # Compressing the newest interactions would cost more than all else in an append.
+    op.execute("ALTER TABLE sessions ALTER COLUMN interactions SET STORAGE EXTERNAL")
     # These two belong to no account: only `accounts` and one function of `db` reach them.
     grant("users")
     grant("accounts")

@@ -1,0 +1,72 @@
+"""The API describes itself, also without a network."""
+
+import importlib
+import re
+from typing import Any
+
+import pytest
+
+from app.web.routes import ROUTES
+from tests.factories import World
+
+# Doors of their own: no context function stands behind them.
+WITHOUT_CONTEXT = {"health_live", "health_ready"}
+CONTEXTS = (
+    "app.contexts.accounts",
+    "app.contexts.projects",
+    "app.contexts.sessions",
+    "app.contexts.hooks",
+    "app.feed",
+)
+
+
+@pytest.fixture
+async def document(world: World) -> dict[str, Any]:
+    response = await world.client("none").get("/openapi.json")
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        operation["operationId"]: operation
+        for item in document["paths"].values()
+        for operation in item.values()
+    }
+
+
+async def test_every_route_is_described(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert set(operations(document)) == {str(h.operation_id) for h in ROUTES} | {"stream_events"}
+
+
+async def test_operations_are_named_as_the_context_functions() -> None:
+    known = {name for module in CONTEXTS for name in dir(importlib.import_module(module))}
+    assert {str(h.operation_id) for h in ROUTES} - WITHOUT_CONTEXT <= known
+
+
+async def test_errors_are_declared(document: dict[str, Any]) -> None:
+    for name, operation in operations(document).items():
+        if name in {"health_live", "health_ready", "stream_events"}:
+            continue
+        declared = set(operation["responses"])
+        assert {"401", "403", "404", "422", "503"} <= declared, name
+        if "requestBody" in operation:
+            assert {"400", "413", "415"} <= declared, name
+        problem = operation["responses"]["404"]["content"]["application/problem+json"]
+        assert problem["schema"]["$ref"].endswith("/Problem")
+
+
+async def test_internal_fields_are_not_shown(document: dict[str, Any]) -> None:
+    assert "posted" not in document["components"]["schemas"]["Interaction"]["properties"]
+    assert "sealed_count" not in str(document)
+
+
+async def test_the_page_needs_no_network(world: World) -> None:
+    for path in ("/docs", "/"):
+        response = await world.client("none").get(path)
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/html")
+        assert "append_interactions" in response.text or "Append interactions" in response.text
+        assert not re.search(r"<script|(?:src|href)=['\"]?https?:", response.text)

@@ -1,0 +1,123 @@
+"""What operators rely on: metrics, limits, logs, headers, a proxy in front."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from app.asgi import create_app
+from app.settings import Settings, SettingsError, from_environment
+from tests.factories import World
+
+BODY = {"type": "RecordedSessions"}
+
+
+@asynccontextmanager
+async def configured(
+    world: World, settings: Settings, root_path: str = "", **changes: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    app: Any = create_app(msgspec.structs.replace(settings, **changes))
+    transport = httpx.ASGITransport(app=app, root_path=root_path)
+    headers = {"Authorization": f"Bearer {world.token}"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", headers=headers
+    ) as client:
+        yield client
+    await app.litestar.state.database.close()
+
+
+async def test_metrics_have_route_templates_and_a_token(world: World, settings: Settings) -> None:
+    async with configured(world, settings, metrics_token="for prometheus") as client:
+        created = await client.post("/api/sessions", json=BODY)
+        await client.get(created.headers["location"])
+        assert (await client.get("/metrics")).status_code == 401
+        sent = {"Authorization": "Bearer for prometheus"}
+        text = (await client.get("/metrics", headers=sent)).text
+    assert 'path="/api/sessions/{session_id}"' in text
+    assert f"/api/sessions/{created.json()['id']}" not in text
+    assert world.token not in text
+    assert (await world.client().get("/metrics")).status_code == 404, "off unless configured"
+
+
+async def test_a_token_that_asks_too_often(world: World, settings: Settings) -> None:
+    async with configured(world, settings, rate_limit=5) as client:
+        answers = [await client.get("/api/me") for _ in range(7)]
+        assert [a.status_code for a in answers] == [200] * 5 + [429] * 2
+        assert answers[-1].json()["code"] == "too_many_requests"
+        assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+        event = {"session_id": "s", "hook_event_name": "SessionStart"}
+        for _ in range(10):
+            hook = await client.post("/api/hooks/claude-code", json=event)
+            assert hook.status_code == 204, "hooks are never limited"
+        other = {"Authorization": f"Bearer {await world.token_for('viewer')}"}
+        assert (await client.get("/api/me", headers=other)).status_code == 200
+
+
+async def test_pages_of_listed_origins_only(world: World, settings: Settings) -> None:
+    preflight = {"Origin": "https://ide.example", "Access-Control-Request-Method": "POST"}
+    async with configured(world, settings, cors_origins="https://ide.example") as client:
+        allowed = await client.options("/api/sessions", headers=preflight)
+        assert allowed.headers["access-control-allow-origin"] == "https://ide.example"
+        evil = await client.options(
+            "/api/sessions", headers={**preflight, "Origin": "https://evil.example"}
+        )
+        assert "access-control-allow-origin" not in evil.headers
+    closed = await world.client().get("/api/me", headers={"Origin": "https://ide.example"})
+    assert "access-control-allow-origin" not in closed.headers
+
+
+async def test_behind_a_prefix(world: World, settings: Settings) -> None:
+    async with configured(world, settings, root_path="/agents") as client:
+        created = await client.post("/agents/api/sessions", json=BODY)
+        assert created.status_code == 201
+        assert created.headers["location"] == f"/agents/api/sessions/{created.json()['id']}"
+        assert (await client.get(created.headers["location"])).status_code == 200
+
+
+async def test_every_answer_has_a_request_id_and_safe_headers(world: World) -> None:
+    client = world.client()
+    for path in ("/api/me", "/api/nothing", "/health/live"):
+        response = await client.get(path, headers={"X-Request-Id": "mine-1"})
+        assert response.headers["x-request-id"] == "mine-1"
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-store"
+    forged = await client.get("/api/me", headers={"X-Request-Id": "a b\tc"})
+    assert forged.headers["x-request-id"] != "a b\tc"
+
+
+async def test_logs_hold_no_bodies_and_no_secrets(
+    world: World, settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with configured(world, settings, log_level="info") as client:
+        body = {**BODY, "title": "private title", "state": {"x": "private state"}}
+        created = await client.post("/api/sessions?x=private", json=body)
+        await client.get(created.headers["location"])
+    async with configured(world, settings):  # the other tests log warnings only
+        pass
+    output = capfd.readouterr().err
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    [first, second] = [line for line in lines if line["event"] == "request"]
+    assert (first["method"], first["route"], first["status"]) == ("POST", "/api/sessions", 201)
+    assert second["route"] == "/api/sessions/{session_id}"
+    assert first["request_id"] == created.headers["x-request-id"]
+    assert first["account_id"] == world.account_id
+    assert "private" not in output
+    assert world.token not in output
+
+
+def test_settings_name_what_they_cannot_use() -> None:
+    good = {"DATABASE_URL": "postgresql://x"}
+    assert from_environment(good).pool_size == 10
+    for variable, value in (
+        ("AGENT_SESSIONS_POOL_SIZE", "many"),
+        ("AGENT_SESSIONS_TOKEN_CACHE_SECONDS", "6"),
+        ("AGENT_SESSIONS_LOG_LEVEL", "loud"),
+    ):
+        with pytest.raises(SettingsError):
+            from_environment({**good, variable: value})
+    with pytest.raises(SettingsError, match="DATABASE_URL"):
+        from_environment({})
