@@ -23,10 +23,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.replay", description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
     count = parser.parse_args().events
-    with TemporaryDirectory(prefix="agent-sessions-replay-") as folder:
-        with embedded.start(Path(folder) / "data") as cluster:
-            migrations.upgrade(cluster.url)
-            asyncio.run(measure(Settings(database_url=cluster.url), count))
+    with (
+        TemporaryDirectory(prefix="agent-sessions-replay-") as folder,
+        embedded.start(Path(folder) / "data") as cluster,
+    ):
+        migrations.upgrade(cluster.url)
+        asyncio.run(measure(Settings(database_url=cluster.url), count))
 
 
 async def measure(settings: Settings, count: int) -> None:

@@ -70,7 +70,15 @@ def test_resume_after_a_kill(server: Server) -> None:
     assert early.returncode == 1
     assert "still alive" in early.stderr
     silence(server, 121)
-    for hint in (["consilio-PS-abc123"], ["abc123"], ["bc12"], ["001"], ["consilio-s"], []):
+    hints: list[list[str]] = [
+        ["consilio-PS-abc123"],
+        ["abc123"],
+        ["bc12"],
+        ["001"],
+        ["consilio-s"],
+        [],
+    ]
+    for hint in hints:
         found = handoff(server, *hint)
         assert (found["source"], found["confidence"]) == ("events", 60)
         assert [e["event_type"] for e in found["events"]][-3:] == [
@@ -104,8 +112,8 @@ def test_resume_after_a_kill(server: Server) -> None:
         other = {"project": "consilio-s", "instance_type": "MS", "instance_id": "x-MS-abc129"}
         client.post("", json=other)
         silence(server, 3600)
-        for hint in ("abc12", "consilio-s"):
-            choices = server.json("instances", "resume", hint)["choices"]
+        for ambiguous in ("abc12", "consilio-s"):
+            choices = server.json("instances", "resume", ambiguous)["choices"]
             assert {c["instance_id"] for c in choices} == {"consilio-PS-abc123", "x-MS-abc129"}
         row = server.json("instances", "resume", "x-MS-abc129")["handoff"]
         assert (row["source"], row["next_steps"]) == ("instance", ["Choose the next epic."])

@@ -141,7 +141,7 @@ async def test_heartbeats(world: World) -> None:
     for verb in ("heartbeat", "close"):
         refused = await client.post(f"{path}/{verb}")
         assert (refused.status_code, refused.json()["code"]) == (409, "instance_closed")
-    feed = (await client.get("/api/feed?limit=100")).json()["data"]
+    feed = (await client.get("/api/feed?limit=100", headers={"X-Project": "*"})).json()["data"]
     names = [e["name"] for e in feed if e["entity_kind"] == "instance"]
     assert names[:1] + names[-2:] == ["instance.registered", "instance.stale", "instance.closed"]
 

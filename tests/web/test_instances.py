@@ -245,7 +245,7 @@ async def test_the_timeline_is_no_product(client: httpx.AsyncClient) -> None:
     seen: list[dict[str, Any]] = []
     cursor: str | None = None
     while cursor is not None or not seen:
-        parameters = {"limit": 3, **({"cursor": cursor} if cursor else {})}
+        parameters: dict[str, str] = {"limit": "3", **({"cursor": cursor} if cursor else {})}
         page = (await client.get(f"{PATH}/timeline", params=parameters)).json()
         seen += page["data"]
         cursor = page["next_cursor"]
