@@ -19,11 +19,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app.errors import (
-    AppError,
     NotFound,
     PreconditionFailed,
     Unavailable,
-    from_violation,
+    violation,
 )
 from app.settings import Settings
 
@@ -286,14 +285,6 @@ async def _begin_statement(driver: Any) -> str:
         "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
     )
     return f"BEGIN; SET LOCAL ROLE {APPLICATION_ROLE}" if unbound else "BEGIN"
-
-
-def violation(error: BaseException) -> AppError | None:
-    """What a refused row means to a caller; None when it was not a constraint that refused."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, asyncpg.IntegrityConstraintViolationError):
-        cause = cause.__cause__
-    return None if cause is None else from_violation(cause.constraint_name)
 
 
 async def _roll_back(db: Db) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import asyncpg
+
 
 class FieldError:
     """One invalid field; `path` is dotted, list indexes included (`3.result.status`)."""
@@ -127,6 +129,12 @@ def on_violation(constraint: str, error: Callable[[], AppError]) -> None:
     _constraint_errors[constraint] = error
 
 
-def from_violation(constraint: str | None) -> AppError:
-    """The error registered for the constraint; a plain Conflict for any other."""
-    return _constraint_errors.get(constraint or "", Conflict)()
+def violation(error: BaseException) -> AppError | None:
+    """What a refused row means to a caller: as registered, or a plain Conflict. None when it was
+    not a constraint that refused."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, asyncpg.IntegrityConstraintViolationError):
+        cause = cause.__cause__
+    if cause is None:
+        return None
+    return _constraint_errors.get(cause.constraint_name or "", Conflict)()

@@ -16,6 +16,16 @@ class Refused(click.ClickException):
 
 def request(method: str, path: str, **options: Any) -> Any:
     """The decoded answer. Raises Refused for a 4xx or 5xx, UsageError without a token."""
+    response = _send(method, path, **options)
+    return response.json() if response.content else None
+
+
+def request_text(path: str) -> str:
+    """A document that is not JSON. Raises as `request` does."""
+    return _send("GET", path).text
+
+
+def _send(method: str, path: str, **options: Any) -> httpx.Response:
     credentials = load_credentials()
     if credentials is None:
         raise click.UsageError("no token: set AGENT_SESSIONS_TOKEN or run `agent-sessions login`")
@@ -27,7 +37,7 @@ def request(method: str, path: str, **options: Any) -> Any:
         **options,
     )
     if response.is_success:
-        return response.json() if response.content else None
+        return response
     raise Refused(reason(response))
 
 

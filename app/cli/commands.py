@@ -22,6 +22,9 @@ _COMMANDS = {
     "instances": "instances:instances",
     "retention": "retention:retention",
     "tail": "tail:tail",
+    "runs": "runs:runs",
+    "orchestrations": "orchestrations:orchestrations",
+    "decisions": "orchestrations:decisions",
     "hook": "hook_command:hook",
 }
 

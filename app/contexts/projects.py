@@ -7,7 +7,7 @@ import msgspec
 from app import feed
 from app.db import Db
 from app.errors import Forbidden, Invalid
-from app.models import Component, Project, Session, SupervisorSession
+from app.models import Component, Device, Orchestration, Project, Run, Session, SupervisorSession
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
@@ -58,11 +58,10 @@ async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
         .where(Session.project_id == project_id)
         .values(project_id=None, component_id=None, version=Session.version + 1)
     )
-    await db.session.execute(
-        scope.update(SupervisorSession)
-        .where(SupervisorSession.project_id == project_id)
-        .values(project_id=None)
-    )
+    for model in (Device, Orchestration, Run, SupervisorSession):
+        await db.session.execute(
+            scope.update(model).where(model.project_id == project_id).values(project_id=None)
+        )
     await db.session.execute(scope.delete(Component).where(Component.project_id == project_id))
     await db.session.delete(project)
     feed.record(scope, db, "project.deleted", project_id, project_id=project_id)

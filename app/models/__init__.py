@@ -9,9 +9,23 @@ from app.models.continuity import (
     StoredEvent,
     SupervisorSession,
 )
+from app.models.evidence import (
+    RunEntry,
+    RunExec,
+    RunIssue,
+    RunIssueRelation,
+    RunLog,
+    RunState,
+)
 from app.models.feed import FeedCounter, FeedEventRow
 from app.models.idempotency import IdempotencyKey
+from app.models.orchestrations import (
+    Orchestration,
+    OrchestrationAction,
+    OrchestrationDecision,
+)
 from app.models.projects import Component, Project
+from app.models.runs import Device, OrchestrationNature, Run
 from app.models.sessions import InteractionKey, InteractionPage, Session
 
 __all__ = [
@@ -21,6 +35,7 @@ __all__ = [
     "Checkpoint",
     "Component",
     "ContinuitySettings",
+    "Device",
     "FeedCounter",
     "FeedEventRow",
     "IdempotencyKey",
@@ -28,7 +43,18 @@ __all__ = [
     "InteractionPage",
     "LoggedCommand",
     "Member",
+    "Orchestration",
+    "OrchestrationAction",
+    "OrchestrationDecision",
+    "OrchestrationNature",
     "Project",
+    "Run",
+    "RunEntry",
+    "RunExec",
+    "RunIssue",
+    "RunIssueRelation",
+    "RunLog",
+    "RunState",
     "Session",
     "StoredEvent",
     "SupervisorSession",

@@ -7,6 +7,7 @@ from typing import Any, cast
 import structlog
 import uuid_utils
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 from litestar.types import Message, Receive, Scope, Send
 
 _log = structlog.get_logger()
@@ -23,6 +24,11 @@ class Envelope:
 
     def __init__(self, litestar: Litestar) -> None:
         self.litestar = litestar
+        # Litestar answers OPTIONS with the methods of one handler, not of the whole resource.
+        self._methods: dict[str, set[str]] = {}
+        for route in litestar.routes:
+            if isinstance(route, HTTPRoute):
+                self._methods.setdefault(route.path_format, set()).update(route.methods)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,6 +46,10 @@ class Envelope:
                 status = message["status"]
                 headers = [_prefixed(pair, scope) for pair in message["headers"]]
                 present = {name for name, _ in headers}
+                if scope["method"] == "OPTIONS" and status == 204:
+                    allowed = ", ".join(sorted(self._methods[scope["path_template"]]))
+                    headers = [pair for pair in headers if pair[0] != b"allow"]
+                    headers.append((b"allow", allowed.encode()))
                 headers.append((b"x-request-id", request_id))
                 headers += [h for h in _SECURITY_HEADERS if h[0] not in present]
                 message["headers"] = headers

@@ -9,7 +9,6 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DBAPIError
 
-from app.db import violation
 from app.errors import (
     AppError,
     FieldError,
@@ -17,6 +16,7 @@ from app.errors import (
     TooManyRequests,
     Unauthenticated,
     Unavailable,
+    violation,
 )
 from app.schemas.base import Output
 

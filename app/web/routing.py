@@ -1,14 +1,18 @@
 """How every route is declared: operation id, errors and pages are said in one place."""
 
+import datetime
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
+import msgspec
 from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
-from app.schemas.base import MAX_BIGINT
+from app.errors import Invalid
+from app.schemas.base import MAX_BIGINT, Instant
 from app.web.problems import MEDIA_TYPE, Problem
 
 Out = TypeVar("Out")
@@ -18,6 +22,7 @@ Cursor = Annotated[
     QueryParameter(max_length=1000, description="The next_cursor of the page before."),
 ]
 
+Moment = Annotated[str | None, QueryParameter(schema_extra={"format": "date-time"})]
 OptionalId = Annotated[int | None, QueryParameter(ge=1, le=MAX_BIGINT)]
 
 _DESCRIPTIONS = {
@@ -91,5 +96,20 @@ def _content_type(function: Callable[..., Any]) -> Any:
     return arguments[0] if arguments else annotation
 
 
+def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
+    """RFC 3339 with a time zone. Raises Invalid; a bare number is none, though it decodes to one."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(msgspec.json.encode(text), type=Instant)
+    except msgspec.ValidationError as error:
+        raise Invalid.field(name, str(error)) from None
+
+
 def created(content: Out, location: str, status: int = 201) -> Response[Out]:
     return Response(content, status_code=status, headers={"Location": location})
+
+
+def location(collection: str, key: str) -> str:
+    """Of a row whose id the client has chosen, and may have chosen freely."""
+    return f"{collection}/{quote(key, safe='')}"

@@ -12,7 +12,7 @@ from app.db import Db
 from app.errors import Invalid
 from app.models import Session
 from app.paging import PageRequest
-from app.schemas.base import MAX_BIGINT, Batch, Instant, Page
+from app.schemas.base import MAX_BIGINT, Batch, Page
 from app.schemas.rendering import rendered, rendered_page
 from app.schemas.sessions import (
     Agent,
@@ -32,7 +32,15 @@ from app.schemas.sessions import (
     SessionUpdate,
 )
 from app.scope import Scope
-from app.web.routing import Cursor, Limit, OptionalId, created, route
+from app.web.routing import (
+    Cursor,
+    Limit,
+    Moment,
+    OptionalId,
+    created,
+    parse_moment,
+    route,
+)
 
 MAX_INTERACTIONS = 1000
 Seq = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
@@ -51,7 +59,7 @@ async def list_sessions(
     user_id: OptionalId = None,
     external_id: FromQuery[str | None] = None,
     needs_input: FromQuery[bool | None] = None,
-    updated_after: FromQuery[Instant | None] = None,
+    updated_after: Moment = None,
     q: FromQuery[str | None] = None,
     sort: FromQuery[Literal["updated_at", "id"]] = "updated_at",
     limit: Limit = 50,
@@ -59,8 +67,6 @@ async def list_sessions(
 ) -> Page[SessionSummary]:
     """Newest `updated_at` first. A session that changes while you page can be missed or seen
     twice; `sort=id` pages over what never changes."""
-    if updated_after is not None and updated_after.tzinfo is None:
-        raise Invalid.field("updated_after", "needs a time zone")
     filters = SessionFilter(
         status=list(status) if status else None,
         type=type,
@@ -71,7 +77,7 @@ async def list_sessions(
         user_id=user_id,
         external_id=external_id,
         needs_input=needs_input,
-        updated_after=updated_after,
+        updated_after=parse_moment("updated_after", updated_after),
         q=q,
     )
     page = await sessions.list_sessions(

@@ -176,12 +176,17 @@ async def test_the_active_project_stamps_but_hides_nothing(world: World) -> None
 
 async def test_an_account_with_history_stays(world: World) -> None:
     client = world.client()
-    created = await client.post("/api/sessions", json={"type": "RecordedSessions"})
     path = f"/api/accounts/{world.account_id}"
-    refused = await client.delete(path)
-    assert (refused.status_code, refused.json()["code"]) == (409, "account_has_history")
-    assert (await client.get("/api/me")).status_code == 200
-    await client.delete(created.headers["location"])
+    for url, body in (
+        ("/api/sessions", {"type": "RecordedSessions"}),
+        ("/api/devices", {"name": "press"}),
+        ("/api/orchestrations", {"session_type": "venture_workflow"}),
+    ):
+        created = await client.post(url, json=body)
+        refused = await client.delete(path)
+        assert (refused.status_code, refused.json()["code"]) == (409, "account_has_history")
+        assert (await client.get("/api/me")).status_code == 200
+        await client.delete(created.headers["location"])
     editor = world.client(await world.token_for("admin"))
     assert (await editor.delete(path)).status_code == 403
     assert (await client.delete(path)).status_code == 204

@@ -16,6 +16,8 @@ CONTEXTS = (
     "app.contexts.projects",
     "app.contexts.sessions",
     "app.contexts.hooks",
+    "app.contexts.runs",
+    "app.contexts.orchestrations",
     "app.feed",
 )
 

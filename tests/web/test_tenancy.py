@@ -12,39 +12,10 @@ import pytest
 from app.contexts import accounts
 from app.web.routes import ROUTES
 from tests.factories import World, make_world
+from tests.web.operations import BODIES, make_rows
 
 MISSING = 2**40
-INTERACTION = {"command": {"module": "Bash", "command": "ls"}}
-RESULT = {"status": "ok"}
-SLUG = "another-slug"
 
-# A valid body for every operation that takes one.
-BODIES: dict[str, Any] = {
-    "set_active_project": {"project_id": None},
-    "create_account": {"name": "Another", "slug": SLUG},
-    "update_account": {"name": "Renamed"},
-    "create_member": {"email": "somebody@example.test", "role": "viewer"},
-    "update_member": {"role": "viewer"},
-    "create_token": {"name": "mine", "scopes": ["read"]},
-    "update_token": {"name": "renamed"},
-    "create_project": {"name": "Another", "slug": SLUG},
-    "update_project": {"name": "Renamed"},
-    "create_component": {"name": "Part", "module_name": "Part"},
-    "update_component": {"name": "Renamed"},
-    "create_session": {"type": "RecordedSessions"},
-    "update_session": {"title": "Renamed"},
-    "fail_session": {"reason": "because"},
-    "move_session": {"project_id": None},
-    "append_interactions": INTERACTION,
-    "set_result": RESULT,
-    "register_instance": {"project": "consilio-s", "instance_type": "PS"},
-    "record_heartbeat": {"context_percent": 10},
-    "emit_events": {"event_type": "test_passed"},
-    "log_commands": {"command_type": "task", "action": "spawn_subagent"},
-    "create_checkpoint": {"work_state": {"phase": "implementation"}},
-    "update_continuity_settings": {"stale_minutes": 10},
-    "ingest_event": {"session_id": "x", "hook_event_name": "SessionStart"},
-}
 # Whoever may only read still has these of their own.
 FOR_VIEWERS = {"set_active_project", "create_token", "update_token", "revoke_token"}
 PUBLIC = {"health_live", "health_ready"}
@@ -83,31 +54,7 @@ WRITES = [o for o in GUARDED if o.method != "GET" and o.name not in FOR_VIEWERS]
 
 @pytest.fixture
 async def ids(world: World) -> dict[str, Any]:
-    """One row of each kind in `world`."""
-    client = world.client()
-    component = await client.post("/api/components", json=BODIES["create_component"])
-    session = await client.post("/api/sessions", json=BODIES["create_session"])
-    path = f"/api/sessions/{session.json()['id']}/interactions"
-    interaction = await client.post(path, json=INTERACTION)
-    instance = await client.post("/api/instances", json=BODIES["register_instance"])
-    instance_id = instance.json()["instance_id"]
-    checkpoint = await client.post(
-        f"/api/instances/{instance_id}/checkpoints", json=BODIES["create_checkpoint"]
-    )
-    me = (await client.get("/api/me")).json()
-    members = (await client.get("/api/members")).json()
-    return {
-        "account_id": world.account_id,
-        "project_id": world.project_id,
-        "component_id": component.json()["id"],
-        "session_id": session.json()["id"],
-        "interaction_id": interaction.json()["id"],
-        "instance_id": instance_id,
-        "checkpoint_id": checkpoint.json()["checkpoint_id"],
-        "token_id": me["token"]["id"],
-        "member_id": members["data"][0]["id"],
-        "agent": "claude-code",
-    }
+    return await make_rows(world)
 
 
 def named(operations: list[Operation]) -> pytest.MarkDecorator:
@@ -135,10 +82,8 @@ async def test_another_accounts_row_does_not_exist(
     stranger = await make()
     client = stranger.client()
     missing = {**ids, **{p: MISSING for p in operation.parameters if p.endswith("_id")}}
-    if "interaction_id" in missing:
-        missing["interaction_id"] = uuid4()
-    if "checkpoint_id" in missing:
-        missing["checkpoint_id"] = uuid4()
+    for name in ("interaction_id", "orchestration_id", "action_id", "decision_id", "checkpoint_id"):
+        missing[name] = uuid4()
     foreign = await operation.call(client, ids)
     absent = await operation.call(client, missing)
     assert foreign.status_code == absent.status_code == 404
@@ -217,8 +162,7 @@ async def test_lists_show_one_account_only(
 ) -> None:
     client = (await make()).client()
     for path in ("sessions", "components", "instances", "events", "commands", "checkpoints"):
-        page = (await client.get(f"/api/{path}")).json()
-        assert page == {"data": [], "next_cursor": None}
+        assert (await client.get(f"/api/{path}")).json() == {"data": [], "next_cursor": None}
     for kind in ("account", "project", "member", "token"):
         [row] = (await client.get(f"/api/{kind}s")).json()["data"]
         assert row["id"] != ids[f"{kind}_id"]

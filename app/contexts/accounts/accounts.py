@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from app import feed
+from app.contexts import runs
 from app.contexts.accounts.tokens import create_token_for
 from app.db import Db, Role, Tenant
 from app.errors import Conflict, Forbidden, Invalid, NotFound
@@ -19,6 +20,7 @@ from app.models import (
     FeedEventRow,
     IdempotencyKey,
     Member,
+    OrchestrationNature,
     Project,
     User,
     UserPreference,
@@ -131,6 +133,7 @@ async def _open_account(db: Db, user: User, data: AccountCreate) -> NewAccount:
         db.session.add(project)
         await db.session.flush()  # the preference needs the project's id
         db.session.add(scope.build(UserPreference, user_id=user.id, active_project_id=project.id))
+        await runs.create_known_natures(scope, db)
         feed.record(scope, db, "account.created", account.id)
         token = await create_token_for(scope, db, user.id, name="first token", scopes=["admin"])
     return NewAccount(account, project, user, token.secret)
@@ -157,7 +160,15 @@ async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
     account = await _own_account(scope, db, account_id)
     scope.require_owner()
     try:
-        for model in (FeedEventRow, FeedCounter, IdempotencyKey, Component, Project, Member):
+        for model in (
+            FeedEventRow,
+            FeedCounter,
+            IdempotencyKey,
+            Component,
+            OrchestrationNature,
+            Project,
+            Member,
+        ):
             await db.session.execute(scope.delete(model))
         await db.session.delete(account)
         await db.session.flush()  # the foreign keys of all work tables answer here

@@ -1,0 +1,123 @@
+"""`runs`: what jobs did on devices, from a terminal."""
+
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from app.cli.client import request, request_text
+from app.cli.output import json_option, print_json, print_table
+
+_REPORTS = (
+    "by-device",
+    "duration",
+    "success-rate",
+    "scripts",
+    "executions",
+    "issues",
+    "remediations",
+    "logs",
+)
+limit_option = click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+cursor_option = click.option("--cursor", help="The next_cursor of the page before.")
+
+
+@click.group()
+def runs() -> None:
+    """Evidence of what orchestrated jobs did."""
+
+
+@runs.command("list")
+@click.option("--device", help="The id of a device.")
+@click.option("--nature", help="The id of a nature, such as transform-csv.")
+@click.option("--finished/--running", default=None, help="Only those that are, or are not, over.")
+@limit_option
+@cursor_option
+@json_option
+def list_runs(
+    device: str | None,
+    nature: str | None,
+    finished: bool | None,
+    limit: int,
+    cursor: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """The last started first."""
+    parameters = {
+        "device": device,
+        "nature": nature,
+        "finished": None if finished is None else str(finished).lower(),
+        "limit": limit,
+        "cursor": cursor,
+    }
+    page = request("GET", "/api/runs", params=given(parameters))
+    columns = ["id", "nature", "device", "state", "execs", "failed", "issues", "started"]
+    rows = [
+        (
+            row["orchestration_session_id"],
+            row["orchestration_nature_id"],
+            row["device_id"],
+            row["last_state"],
+            row["exec_count"],
+            row["failed_exec_count"],
+            row["issue_count"],
+            when(row["orch_started_at"]),
+        )
+        for row in page["data"]
+    ]
+    show_page(page, columns, rows, as_json=as_json)
+
+
+@runs.command("show")
+@click.argument("run_id")
+@json_option
+def show_run(run_id: str, *, as_json: bool) -> None:
+    """One run as Markdown, or its fields as JSON."""
+    path = f"/api/runs/{quote(run_id, safe='')}"
+    if as_json:
+        print_json(request("GET", path))
+        return
+    click.echo(request_text(f"{path}/report.md"), nl=False)
+
+
+@runs.command("report")
+@click.argument("name", type=click.Choice(_REPORTS))
+@click.option("--run", "run_id", help="Only about this run.")
+@limit_option
+@cursor_option
+@json_option
+def report_runs(
+    name: str, run_id: str | None, limit: int, cursor: str | None, *, as_json: bool
+) -> None:
+    """One of the reports, as a table."""
+    parameters = given({"run": run_id, "limit": limit, "cursor": cursor})
+    page = request("GET", f"/api/runs/reports/{name}", params=parameters)
+    columns = list(page["data"][0]) if page["data"] else []
+    rows = [[cell(value) for value in row.values()] for row in page["data"]]
+    show_page(page, columns, rows, as_json=as_json)
+
+
+def given(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those that were given."""
+    return {name: value for name, value in parameters.items() if value not in (None, [])}
+
+
+def show_page(page: Any, columns: list[str], rows: list[Any], *, as_json: bool) -> None:
+    """The page as the server sent it, or as a table that says how to go on."""
+    if as_json:
+        print_json(page)
+        return
+    print_table(columns, rows)
+    if page["next_cursor"]:
+        click.echo(f"more: --cursor {page['next_cursor']}")
+
+
+def when(instant: str | None) -> str:
+    return "" if instant is None else instant[:19].replace("T", " ")
+
+
+def cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value).partition("\n")[0]

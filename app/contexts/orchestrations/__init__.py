@@ -1,0 +1,71 @@
+"""Multi-agent coordination: a life cycle, actions that agents claim, and human oversight."""
+
+from app.contexts.orchestrations.actions import (
+    cancel_action,
+    claim_next_action,
+    complete_action,
+    create_action,
+    fail_action,
+    get_action,
+    list_actions,
+    rollback_action,
+    start_action,
+)
+from app.contexts.orchestrations.decisions import (
+    approve_decision,
+    list_decisions,
+    list_orchestration_decisions,
+    reject_decision,
+)
+from app.contexts.orchestrations.lifecycle import (
+    cancel_orchestration,
+    complete_orchestration,
+    fail_orchestration,
+    pause_orchestration,
+    resume_orchestration,
+    start_orchestration,
+)
+from app.contexts.orchestrations.orchestrations import (
+    OrchestrationFilter,
+    add_agent,
+    create_orchestration,
+    delete_orchestration,
+    get_orchestration,
+    get_performance,
+    list_orchestrations,
+    move_orchestration,
+    remove_agent,
+    update_orchestration,
+)
+
+__all__ = [
+    "OrchestrationFilter",
+    "add_agent",
+    "approve_decision",
+    "cancel_action",
+    "cancel_orchestration",
+    "claim_next_action",
+    "complete_action",
+    "complete_orchestration",
+    "create_action",
+    "create_orchestration",
+    "delete_orchestration",
+    "fail_action",
+    "fail_orchestration",
+    "get_action",
+    "get_orchestration",
+    "get_performance",
+    "list_actions",
+    "list_decisions",
+    "list_orchestration_decisions",
+    "list_orchestrations",
+    "move_orchestration",
+    "pause_orchestration",
+    "reject_decision",
+    "remove_agent",
+    "resume_orchestration",
+    "rollback_action",
+    "start_action",
+    "start_orchestration",
+    "update_orchestration",
+]

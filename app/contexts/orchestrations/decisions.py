@@ -1,0 +1,204 @@
+"""Oversight: a critical action needs the approval of somebody other than who asked for it."""
+
+from uuid import UUID
+
+from sqlalchemy.orm import joinedload
+
+from app import feed
+from app.contexts.orchestrations.common import find_actor, lock_shared, now
+from app.db import Db
+from app.documents import clean_text
+from app.errors import Conflict, Forbidden
+from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
+from app.models.base import new_uuid
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.scope import Scope, one
+
+
+async def list_decisions(
+    scope: Scope, db: Db, request: PageRequest, *, status: str | None = None
+) -> Page[OrchestrationDecision]:
+    """Of every session that the scope lists; the last requested first."""
+    sessions = scope.select_listed(Orchestration).with_only_columns(Orchestration.session_id)
+    statement = scope.select(OrchestrationDecision).where(
+        OrchestrationDecision.session_id.in_(sessions)
+    )
+    if status is not None:
+        statement = statement.where(OrchestrationDecision.status == status)
+    keys = [OrchestrationDecision.requested_at, OrchestrationDecision.decision_id]
+    shown = statement.options(joinedload(OrchestrationDecision.action, innerjoin=True))
+    return await fetch_page(db, shown, keys, request)
+
+
+async def list_orchestration_decisions(
+    scope: Scope, db: Db, session_id: UUID, request: PageRequest
+) -> Page[OrchestrationDecision]:
+    """The last requested first."""
+    await one(db, scope.select(Orchestration).where(Orchestration.session_id == session_id))
+    statement = (
+        scope.select(OrchestrationDecision)
+        .where(OrchestrationDecision.session_id == session_id)
+        .options(joinedload(OrchestrationDecision.action, innerjoin=True))
+    )
+    keys = [OrchestrationDecision.requested_at, OrchestrationDecision.decision_id]
+    return await fetch_page(db, statement, keys, request)
+
+
+async def approve_decision(
+    scope: Scope, db: Db, decision_id: UUID, note: str | None = None
+) -> OrchestrationDecision:
+    """Raises Forbidden for the requester and for other roles than owner and admin, Conflict
+    `already_decided`."""
+    decision, _ = await _decide(scope, db, decision_id, "approved", note)
+    return decision
+
+
+async def reject_decision(
+    scope: Scope, db: Db, decision_id: UUID, note: str
+) -> OrchestrationDecision:
+    """The action is cancelled. Raises as `approve_decision` does."""
+    decision, session = await _decide(scope, db, decision_id, "rejected", note)
+    decision.action.status = "cancelled"
+    decision.action.cancelled_at = decision.decided_at
+    feed.record(
+        scope,
+        db,
+        "action.cancelled",
+        decision.action_id,
+        project_id=session.project_id,
+        session_id=decision.session_id,
+        status="cancelled",
+    )
+    return decision
+
+
+def request_decision(
+    scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction
+) -> None:
+    """In the name of whoever created the action."""
+    decision = scope.build(
+        OrchestrationDecision,
+        decision_id=new_uuid(),
+        session_id=session.session_id,
+        action_id=action.action_id,
+        requested_by=action.created_by,
+    )
+    db.session.add(decision)
+    _record(scope, db, session, decision, "requested")
+
+
+async def request_missing_decisions(scope: Scope, db: Db, session: Orchestration) -> None:
+    """For the critical actions that were created while nobody watched. The session is locked."""
+    decided = (
+        scope.select(OrchestrationDecision)
+        .where(OrchestrationDecision.session_id == session.session_id)
+        .with_only_columns(OrchestrationDecision.action_id)
+    )
+    waiting = scope.select(OrchestrationAction).where(
+        OrchestrationAction.session_id == session.session_id,
+        OrchestrationAction.status == "pending",
+        OrchestrationAction.critical,
+        OrchestrationAction.action_id.not_in(decided),
+    )
+    for action in await db.session.scalars(waiting):
+        request_decision(scope, db, session, action)
+
+
+async def is_approved(scope: Scope, db: Db, action: OrchestrationAction) -> bool:
+    statement = scope.select(OrchestrationDecision).where(
+        OrchestrationDecision.session_id == action.session_id,
+        OrchestrationDecision.action_id == action.action_id,
+        OrchestrationDecision.status == "approved",
+    )
+    return await db.session.scalar(statement) is not None
+
+
+async def withdraw_decision(
+    scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction
+) -> None:
+    """Nobody needs to decide about an action that is cancelled."""
+    statement = scope.select(OrchestrationDecision).where(
+        OrchestrationDecision.session_id == action.session_id,
+        OrchestrationDecision.action_id == action.action_id,
+        OrchestrationDecision.status == "pending",
+    )
+    decision = await db.session.scalar(statement.with_for_update())
+    if decision is not None:
+        decision.status, decision.decided_at = "withdrawn", await now(db)
+        _record(scope, db, session, decision, "withdrawn")
+
+
+async def withdraw_all(scope: Scope, db: Db, session: Orchestration) -> None:
+    """The session has ended: nobody needs to decide any more."""
+    statement = scope.select(OrchestrationDecision).where(
+        OrchestrationDecision.session_id == session.session_id,
+        OrchestrationDecision.status == "pending",
+    )
+    for decision in await db.session.scalars(statement):
+        decision.status, decision.decided_at = "withdrawn", await now(db)
+        _record(scope, db, session, decision, "withdrawn")
+
+
+async def refuse_pending(scope: Scope, db: Db, session_id: UUID) -> None:
+    """Raises Conflict `decisions_pending`. The session is locked, so no decision can be added."""
+    statement = scope.select(OrchestrationDecision).where(
+        OrchestrationDecision.session_id == session_id, OrchestrationDecision.status == "pending"
+    )
+    if await db.session.scalar(statement.limit(1)) is not None:
+        raise Conflict("Decisions of this orchestration are pending.", code="decisions_pending")
+
+
+async def _decide(
+    scope: Scope, db: Db, decision_id: UUID, status: str, note: str | None
+) -> tuple[OrchestrationDecision, Orchestration]:
+    found = scope.select(OrchestrationDecision).where(
+        OrchestrationDecision.decision_id == decision_id
+    )
+    seen = await one(db, found)
+    session = await lock_shared(scope, db, seen.session_id)  # NotFound outside a strict project
+    scope.require_admin()
+    actor = await find_actor(scope, db)
+    if actor.user_uuid == seen.requested_by:
+        raise Forbidden("Whoever asked for the decision cannot make it.")
+    await one(
+        db,
+        scope.select(OrchestrationAction)
+        .where(OrchestrationAction.action_id == seen.action_id)
+        .with_for_update()
+        .execution_options(populate_existing=True),
+    )
+    decision = await one(
+        db,
+        found.options(joinedload(OrchestrationDecision.action, innerjoin=True))
+        .with_for_update(of=OrchestrationDecision)
+        .execution_options(populate_existing=True),
+    )
+    if decision.status != "pending":
+        raise Conflict(f"The decision is {decision.status} already.", code="already_decided")
+    decision.status = status
+    decision.decided_by, decision.decided_at = actor.user_uuid, await now(db)
+    decision.note = None if note is None else clean_text(note)
+    _record(scope, db, session, decision, status, by=actor.user_uuid, note=decision.note)
+    return decision, session
+
+
+def _record(
+    scope: Scope,
+    db: Db,
+    session: Orchestration,
+    decision: OrchestrationDecision,
+    event: str,
+    **payload: object,
+) -> None:
+    feed.record(
+        scope,
+        db,
+        f"decision.{event}",
+        decision.decision_id,
+        project_id=session.project_id,
+        session_id=decision.session_id,
+        action_id=decision.action_id,
+        requested_by=decision.requested_by,
+        **payload,
+    )

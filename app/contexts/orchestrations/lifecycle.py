@@ -1,0 +1,140 @@
+"""From active, by way of paused, to one of three ends."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from app import feed
+from app.contexts.orchestrations.common import (
+    find_actor,
+    invalid_transition,
+    lock_alone,
+    measure,
+    now,
+)
+from app.contexts.orchestrations.decisions import refuse_pending, withdraw_all
+from app.contexts.orchestrations.orchestrations import record
+from app.db import Db
+from app.documents import clean, clean_text
+from app.models import Orchestration, OrchestrationAction
+from app.schemas.orchestrations import OrchestrationFail
+from app.scope import Scope
+
+_OPEN = ("active", "paused")
+_SOURCES = {
+    "paused": ("active",),
+    "active": ("paused",),
+    "completed": _OPEN,
+    "failed": _OPEN,
+    "cancelled": _OPEN,
+}
+
+
+async def start_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
+    """Once: starting what runs changes nothing. Raises Conflict `invalid_transition`."""
+    scope.require_write()
+    session = await lock_alone(scope, db, session_id)
+    if session.session_status != "active":
+        raise invalid_transition("orchestration", session.session_status, "started")
+    if session.started_at is None:
+        session.started_at = await now(db)
+        record(scope, db, session, "started")
+    return session
+
+
+async def pause_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
+    """What runs may end, but nothing starts. Raises Conflict `invalid_transition`."""
+    session = await _lock_for(scope, db, session_id, "paused")
+    session.paused_at = await now(db)
+    record(scope, db, session, "paused")
+    return session
+
+
+async def resume_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
+    """Raises Conflict `invalid_transition`."""
+    session = await _lock_for(scope, db, session_id, "active")
+    session.resumed_at = await now(db)
+    record(scope, db, session, "resumed")
+    return session
+
+
+async def complete_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
+    """Raises Conflict `invalid_transition` or `decisions_pending`."""
+    session = await _lock_for(scope, db, session_id, "completed")
+    await refuse_pending(scope, db, session_id)
+    session.completed_at = await now(db)
+    return await _end(scope, db, session, "completed")
+
+
+async def fail_orchestration(
+    scope: Scope, db: Db, session_id: UUID, data: OrchestrationFail
+) -> Orchestration:
+    """Raises Conflict `invalid_transition`."""
+    session = await _lock_for(scope, db, session_id, "failed")
+    session.failed_at = await now(db)
+    entry = {
+        "kind": data.kind,
+        "message": clean_text(data.message),
+        "details": clean(data.details),
+    }
+    await _log(scope, db, session, session.failed_at, entry)
+    return await _end(scope, db, session, "failed")
+
+
+async def cancel_orchestration(
+    scope: Scope, db: Db, session_id: UUID, reason: str | None = None
+) -> Orchestration:
+    """The seed has no column for it: the error log says who, when and why. Raises Conflict
+    `invalid_transition`."""
+    session = await _lock_for(scope, db, session_id, "cancelled")
+    why = None if reason is None else clean_text(reason)
+    await _log(scope, db, session, await now(db), {"kind": "cancelled", "reason": why})
+    return await _end(scope, db, session, "cancelled")
+
+
+async def _lock_for(scope: Scope, db: Db, session_id: UUID, status: str) -> Orchestration:
+    scope.require_write()
+    session = await lock_alone(scope, db, session_id)
+    if session.session_status not in _SOURCES[status]:
+        raise invalid_transition("orchestration", session.session_status, status)
+    session.session_status = status
+    return session
+
+
+async def _log(
+    scope: Scope, db: Db, session: Orchestration, at: Any, entry: dict[str, Any]
+) -> None:
+    actor = await find_actor(scope, db)
+    stamped = msgspec.to_builtins({"at": at, "by": actor.user_uuid, **entry})
+    session.error_log = [*session.error_log, stamped]
+
+
+async def _end(scope: Scope, db: Db, session: Orchestration, event: str) -> Orchestration:
+    """Nothing of it stays open; what was done is summed up."""
+    at = await now(db)
+    await withdraw_all(scope, db, session)
+    cancelled = await db.session.execute(
+        scope.update(OrchestrationAction)
+        .where(
+            OrchestrationAction.session_id == session.session_id,
+            OrchestrationAction.status.in_(["pending", "in_progress"]),
+        )
+        .values(status="cancelled", cancelled_at=at)
+        .returning(OrchestrationAction.action_id)
+    )
+    for (action_id,) in cancelled:
+        feed.record(
+            scope,
+            db,
+            "action.cancelled",
+            action_id,
+            project_id=session.project_id,
+            session_id=session.session_id,
+            status="cancelled",
+        )
+    ended_at = session.completed_at or session.failed_at or at
+    summary = await measure(scope, db, session, ended_at)
+    session.performance_summary = msgspec.to_builtins(summary)
+    record(scope, db, session, event)
+    return session

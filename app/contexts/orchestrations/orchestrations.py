@@ -1,0 +1,180 @@
+"""The session itself: created, configured, moved, deleted."""
+
+import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+
+from app import feed
+from app.contexts.orchestrations.common import (
+    FINAL,
+    find_actor,
+    lock_alone,
+    measure,
+    now,
+    require_not_final,
+)
+from app.contexts.orchestrations.decisions import refuse_pending, request_missing_decisions
+from app.db import Db
+from app.documents import clean, clean_text, merge_patch
+from app.errors import Invalid
+from app.models import Orchestration, Project
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.schemas.orchestrations import OrchestrationCreate, OrchestrationUpdate, Performance
+from app.scope import Scope, one
+
+
+class OrchestrationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list; `agent` is one of `active_agents`."""
+
+    status: list[str] | None = None
+    type: str | None = None
+    created_by: UUID | None = None
+    agent: UUID | None = None
+    created_after: datetime.datetime | None = None
+
+
+async def list_orchestrations(
+    scope: Scope, db: Db, request: PageRequest, filters: OrchestrationFilter
+) -> Page[Orchestration]:
+    """The last created first."""
+    statement = scope.select_listed(Orchestration)
+    if filters.status:
+        statement = statement.where(Orchestration.session_status.in_(filters.status))
+    if filters.type is not None:
+        statement = statement.where(Orchestration.session_type == filters.type)
+    if filters.created_by is not None:
+        statement = statement.where(Orchestration.created_by == filters.created_by)
+    if filters.agent is not None:
+        # Under row security no index serves this: it filters what the other conditions leave.
+        statement = statement.where(Orchestration.active_agents.any_() == str(filters.agent))
+    if filters.created_after is not None:
+        statement = statement.where(Orchestration.created_at > filters.created_after)
+    keys = [Orchestration.created_at, Orchestration.session_id]
+    return await fetch_page(db, statement, keys, request)
+
+
+async def get_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
+    return await one(db, scope.select(Orchestration).where(Orchestration.session_id == session_id))
+
+
+async def get_performance(scope: Scope, db: Db, session_id: UUID) -> Performance:
+    """Live until the session has ended, then as it was at the end."""
+    session = await get_orchestration(scope, db, session_id)
+    if session.session_status in FINAL:
+        return msgspec.convert(session.performance_summary, Performance)
+    return await measure(scope, db, session, await now(db))
+
+
+async def create_orchestration(scope: Scope, db: Db, data: OrchestrationCreate) -> Orchestration:
+    scope.require_write()
+    actor = await find_actor(scope, db)
+    session = scope.build(
+        Orchestration,
+        company_id=actor.company_id,
+        created_by=actor.user_uuid,
+        session_type=data.session_type,
+        objective=None if data.objective is None else clean_text(data.objective),
+        chairman_oversight=data.chairman_oversight,
+        orchestration_context=clean(data.orchestration_context),
+        active_agents=sorted({str(agent) for agent in data.active_agents}),
+    )
+    db.session.add(session)
+    await db.session.flush()  # the database's defaults belong into the answer
+    await db.session.refresh(session)
+    record(scope, db, session, "created")
+    return session
+
+
+async def update_orchestration(
+    scope: Scope, db: Db, session_id: UUID, data: OrchestrationUpdate
+) -> Orchestration:
+    """Switching oversight on asks for decisions about the critical actions that wait.
+
+    Raises Conflict `orchestration_ended`, or `decisions_pending` when oversight would be switched
+    off while somebody waits for a decision.
+    """
+    scope.require_write()
+    session = await lock_alone(scope, db, session_id)
+    require_not_final(session)
+    if data.objective is not UNSET:
+        session.objective = None if data.objective is None else clean_text(data.objective)
+    if isinstance(data.orchestration_context, dict):
+        patch = clean(data.orchestration_context)
+        session.orchestration_context = merge_patch(session.orchestration_context, patch)
+    if data.chairman_oversight is True and not session.chairman_oversight:
+        session.chairman_oversight = True
+        await request_missing_decisions(scope, db, session)
+    if data.chairman_oversight is False and session.chairman_oversight:
+        await refuse_pending(scope, db, session_id)
+        session.chairman_oversight = False
+    record(scope, db, session, "updated", chairman_oversight=session.chairman_oversight)
+    return session
+
+
+async def delete_orchestration(scope: Scope, db: Db, session_id: UUID) -> None:
+    """Its actions and decisions go with it."""
+    session = await lock_alone(scope, db, session_id)
+    scope.require_admin()
+    await db.session.delete(session)
+    record(scope, db, session, "deleted")
+
+
+async def move_orchestration(
+    scope: Scope, db: Db, session_id: UUID, project_id: int | None
+) -> Orchestration:
+    """The one way to another project. Raises Invalid for a project that is not visible."""
+    session = await lock_alone(scope, db, session_id)
+    scope.require_admin()
+    if project_id is not None:
+        visible = scope.select(Project).where(Project.id == project_id)
+        if await db.session.scalar(visible) is None:
+            raise Invalid.field("project_id", "is not a visible project")
+    session.project_id = project_id
+    record(scope, db, session, "moved")
+    return session
+
+
+async def add_agent(scope: Scope, db: Db, session_id: UUID, agent_id: str) -> Orchestration:
+    """Adding twice is adding once. Raises Invalid for what is no uuid, Conflict
+    `orchestration_ended`."""
+    return await _change_agents(scope, db, session_id, agent_id, add=True)
+
+
+async def remove_agent(scope: Scope, db: Db, session_id: UUID, agent_id: str) -> Orchestration:
+    """Also when it was not there. Raises Invalid for what is no uuid, Conflict
+    `orchestration_ended`."""
+    return await _change_agents(scope, db, session_id, agent_id, add=False)
+
+
+async def _change_agents(
+    scope: Scope, db: Db, session_id: UUID, agent_id: str, *, add: bool
+) -> Orchestration:
+    scope.require_write()
+    session = await lock_alone(scope, db, session_id)
+    try:
+        agent = str(UUID(agent_id))
+    except ValueError:
+        raise Invalid.field("agent_id", "is not a uuid") from None
+    require_not_final(session)
+    before = set(session.active_agents)
+    after = before | {agent} if add else before - {agent}
+    if after != before:
+        session.active_agents = sorted(after)
+        event = "agent_added" if add else "agent_removed"
+        record(scope, db, session, event, agent_id=agent, agents=len(after))
+    return session
+
+
+def record(scope: Scope, db: Db, session: Orchestration, event: str, **payload: object) -> None:
+    feed.record(
+        scope,
+        db,
+        f"orchestration.{event}",
+        session.session_id,
+        project_id=session.project_id,
+        status=session.session_status,
+        **payload,
+    )

@@ -1,0 +1,221 @@
+"""The reports about runs; each is a list of its own, narrowed to the active project like others."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+from sqlalchemy import ARRAY, Float, Row, Select, Text, and_, func, tuple_
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import ColumnElement
+
+from app.db import Db
+from app.errors import NotFound
+from app.models import (
+    Device,
+    OrchestrationNature,
+    Run,
+    RunEntry,
+    RunExec,
+    RunIssue,
+    RunLog,
+    RunState,
+)
+from app.models.evidence import Evidence
+from app.paging import PageRequest, decode_cursor, encode_cursor
+from app.schemas.base import Page
+from app.scope import Scope
+
+# How much of a log row a report shows, in characters, and how many scripts of one run.
+_MAX_CONTENT = 2000
+_MAX_SCRIPTS = 100
+
+Runs = Select[Any]
+
+
+class _Report(NamedTuple):
+    """`keys` are columns of the statement, unique together: they order the rows, ascending."""
+
+    statement: Callable[[Scope, Runs], Select[Any]]
+    keys: Sequence[str]
+
+
+async def get_run_report(
+    scope: Scope, db: Db, name: str, request: PageRequest, *, run_id: str | None = None
+) -> Page[Row[Any]]:
+    """The columns are those of the report's struct in `app.schemas.reports`. Raises NotFound for
+    a report that there is not."""
+    report = _REPORTS.get(name)
+    if report is None:
+        raise NotFound
+    runs = scope.select_listed(Run)
+    if run_id is not None:
+        runs = runs.where(Run.orchestration_session_id == run_id)
+    table = report.statement(scope, runs).subquery()
+    # What paging asks of an attribute, a key and a type, a plain column has as well.
+    keys = cast("list[InstrumentedAttribute[Any]]", [table.c[key] for key in report.keys])
+    statement = table.select()
+    if request.cursor is not None:
+        statement = statement.where(tuple_(*keys) > decode_cursor(request.cursor, keys))
+    found = await db.session.execute(statement.order_by(*keys).limit(request.limit + 1))
+    rows = list(found.all())
+    shown = rows[: request.limit]
+    more = len(rows) > request.limit
+    return Page(shown, encode_cursor(cast("Any", shown[-1]), keys) if more else None)
+
+
+def _by_device(_: Scope, runs: Runs) -> Select[Any]:
+    return (
+        runs.join(Device, _device())
+        .with_only_columns(Device.device_id, Device.name, func.count().label("session_count"))
+        .group_by(Device.device_id, Device.name)
+    )
+
+
+def _duration(_: Scope, runs: Runs) -> Select[Any]:
+    elapsed = func.extract("epoch", Run.orch_finished_at - Run.orch_started_at)
+    return runs.where(Run.orch_finished_at.is_not(None)).with_only_columns(
+        Run.orchestration_session_id,
+        Run.device_id,
+        Run.orchestration_nature_id,
+        Run.orch_started_at,
+        Run.orch_finished_at,
+        sql_cast(elapsed, Float).label("duration_seconds"),
+    )
+
+
+def _success_rate(scope: Scope, runs: Runs) -> Select[Any]:
+    last = (
+        scope.select(RunState)
+        .where(RunState.session_entry_id.is_(None))
+        .with_only_columns(RunState.session_id, func.lower(RunState.to_state).label("state"))
+        .distinct(RunState.session_id)
+        .order_by(RunState.session_id, RunState.position.desc())
+        .subquery()
+    )
+    completed = func.count().filter(last.c.state == "completed")
+    failed = func.count().filter(last.c.state == "failed")
+    nature = and_(
+        OrchestrationNature.account_id == Run.account_id,
+        OrchestrationNature.orchestration_nature_id == Run.orchestration_nature_id,
+    )
+    return (
+        runs.join(OrchestrationNature, nature)
+        .outerjoin(last, last.c.session_id == Run.orchestration_session_id)
+        .with_only_columns(
+            OrchestrationNature.orchestration_nature_id,
+            OrchestrationNature.nature,
+            func.count().label("session_count"),
+            completed.label("completed"),
+            failed.label("failed"),
+            _rate(completed, completed + failed).label("success_rate"),
+        )
+        .group_by(OrchestrationNature.orchestration_nature_id, OrchestrationNature.nature)
+    )
+
+
+def _scripts(_: Scope, runs: Runs) -> Select[Any]:
+    sources = func.array_agg(
+        aggregate_order_by(RunEntry.ingest_src, RunEntry.position), type_=ARRAY(Text)
+    )
+    return (
+        runs.outerjoin(RunEntry, _of_run(RunEntry))
+        .with_only_columns(
+            Run.orchestration_session_id,
+            func.count(RunEntry.position).label("entry_count"),
+            func.array_remove(sources[1:_MAX_SCRIPTS], None).label("scripts"),
+        )
+        .group_by(Run.orchestration_session_id)
+    )
+
+
+def _executions(_: Scope, runs: Runs) -> Select[Any]:
+    succeeded = func.count().filter(RunExec.exec_status == 0)
+    return (
+        runs.join(RunExec, _of_run(RunExec))
+        .with_only_columns(
+            RunExec.exec_nature,
+            func.count().label("exec_count"),
+            succeeded.label("succeeded"),
+            (func.count() - succeeded).label("failed"),
+            _rate(succeeded, func.count()).label("success_rate"),
+        )
+        .group_by(RunExec.exec_nature)
+    )
+
+
+def _issues(_: Scope, runs: Runs) -> Select[Any]:
+    return (
+        runs.join(RunIssue, _of_run(RunIssue))
+        .with_only_columns(
+            RunIssue.issue_type,
+            func.count().label("issue_count"),
+            func.count(RunIssue.session_id.distinct()).label("session_count"),
+            func.count(RunIssue.remediation).label("remediation_count"),
+        )
+        .group_by(RunIssue.issue_type)
+    )
+
+
+def _remediations(_: Scope, runs: Runs) -> Select[Any]:
+    return (
+        runs.join(RunIssue, _of_run(RunIssue))
+        .where(RunIssue.remediation.is_not(None))
+        .with_only_columns(
+            Run.orchestration_session_id,
+            RunIssue.position,
+            RunIssue.orchestration_session_issue_id,
+            RunIssue.issue_type,
+            RunIssue.issue_message,
+            RunIssue.remediation,
+        )
+    )
+
+
+def _logs(_: Scope, runs: Runs) -> Select[Any]:
+    execution = and_(
+        RunExec.account_id == RunLog.account_id,
+        RunExec.orchestration_session_exec_id == RunLog.exec_id,
+    )
+    return (
+        runs.join(RunLog, _of_run(RunLog))
+        .join(RunExec, execution)
+        .with_only_columns(
+            Run.orchestration_session_id,
+            RunLog.position,
+            RunLog.orchestration_session_log_id,
+            RunLog.exec_id,
+            RunExec.exec_nature,
+            RunExec.exec_identity,
+            RunLog.parent_log_id,
+            RunLog.category,
+            RunLog.sibling_order,
+            func.left(RunLog.content, _MAX_CONTENT).label("content"),
+        )
+    )
+
+
+def _device() -> ColumnElement[bool]:
+    return and_(Device.account_id == Run.account_id, Device.device_id == Run.device_id)
+
+
+def _of_run(model: type[Evidence]) -> ColumnElement[bool]:
+    return and_(
+        model.account_id == Run.account_id, model.session_id == Run.orchestration_session_id
+    )
+
+
+def _rate(part: ColumnElement[int], whole: ColumnElement[int]) -> ColumnElement[Any]:
+    return sql_cast(part, Float) / func.nullif(whole, 0)
+
+
+_REPORTS: dict[str, _Report] = {
+    "by-device": _Report(_by_device, ["device_id"]),
+    "duration": _Report(_duration, ["orch_started_at", "orchestration_session_id"]),
+    "success-rate": _Report(_success_rate, ["orchestration_nature_id"]),
+    "scripts": _Report(_scripts, ["orchestration_session_id"]),
+    "executions": _Report(_executions, ["exec_nature"]),
+    "issues": _Report(_issues, ["issue_type"]),
+    "remediations": _Report(_remediations, ["orchestration_session_id", "position"]),
+    "logs": _Report(_logs, ["orchestration_session_id", "position"]),
+}

@@ -1,0 +1,86 @@
+"""`runs`, `orchestrations` and `decisions` against a real server."""
+
+from typing import Any
+
+import httpx
+
+from tests.servers import Server
+
+
+def post(server: Server, path: str, body: Any) -> Any:
+    headers = {"Authorization": f"Bearer {server.token}"}
+    response = httpx.post(f"{server.url}{path}", json=body, headers=headers)
+    assert response.is_success, response.text
+    return response.json()
+
+
+def test_runs(server: Server) -> None:
+    device = post(server, "/api/devices", {"name": "press"})["device_id"]
+    run = {"orchestration_session_id": "a b", "orchestration_nature_id": "v&v", "version": "1"}
+    post(server, "/api/runs", {**run, "device_id": device})
+    execution = {"exec_nature": "shell", "exec_code": "make check", "exec_status": 2}
+    post(server, "/api/runs/a%20b/execs", execution)
+    [row] = server.json("runs", "list", "--running")["data"]
+    assert row["failed_exec_count"] == 1
+    assert "v&v" in server.run("runs", "list", "--nature", "v&v").stdout
+    assert server.json("runs", "list", "--finished")["data"] == []
+    assert "# Run a b" in server.run("runs", "show", "a b").stdout
+    assert server.json("runs", "show", "a b")["device_id"] == device
+    [report] = server.json("runs", "report", "executions")["data"]
+    assert (report["exec_nature"], report["success_rate"]) == ("shell", 0.0)
+    assert "press" in server.run("runs", "report", "by-device").stdout
+    assert server.run("runs", "report", "weather").returncode == 2
+    missing = server.run("runs", "show", "nothing")
+    assert (missing.returncode, missing.stderr) == (1, "Error: There is no such resource.\n")
+
+
+def test_orchestrations_and_decisions(server: Server) -> None:
+    body = {"session_type": "venture_workflow", "objective": "ship", "chairman_oversight": True}
+    orchestration = post(server, "/api/orchestrations", body)["session_id"]
+    action = {"event_type": "deploy", "critical": True}
+    post(server, f"/api/orchestrations/{orchestration}/actions", action)
+    assert "ship" in server.run("orchestrations", "list").stdout
+    assert len(server.json("orchestrations", "list", "--status", "active")["data"]) == 1
+    assert server.json("orchestrations", "show", orchestration)["objective"] == "ship"
+    assert "deploy" in server.run("orchestrations", "actions", orchestration).stdout
+    for verb, status in (("start", "active"), ("pause", "paused"), ("resume", "active")):
+        assert server.json("orchestrations", verb, orchestration)["session_status"] == status
+    refused = server.run("orchestrations", "complete", orchestration)
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "Error: Decisions of this orchestration are pending.\n",
+    )
+    [decision] = server.json("decisions", "list")["data"]
+    assert "deploy" in server.run("decisions", "list").stdout
+    # Whoever asked cannot decide.
+    own = server.run("decisions", "approve", decision["decision_id"])
+    assert own.returncode == 1
+    added = server.json(
+        "member",
+        "add",
+        "--account",
+        orchestration_account(server),
+        "--email",
+        "admin@example.test",
+        "--role",
+        "admin",
+        "--data-dir",
+        str(server.data_dir),
+    )
+    admin = {"AGENT_SESSIONS_TOKEN": added["token"]}
+    without = server.run("decisions", "reject", decision["decision_id"], **admin)
+    assert without.returncode == 2
+    rejected = server.run("decisions", "reject", decision["decision_id"], "--note", "no", **admin)
+    assert rejected.stdout == "rejected: deploy\n"
+    assert server.json("decisions", "list")["data"] == []
+    failed = server.json("orchestrations", "fail", orchestration, "--message", "stopped")
+    assert failed["session_status"] == "failed"
+    shown = server.run("orchestrations", "show", orchestration).stdout
+    assert "error: stopped" in shown
+    assert "1 cancelled" in shown
+
+
+def orchestration_account(server: Server) -> str:
+    headers = {"Authorization": f"Bearer {server.token}"}
+    me = httpx.get(f"{server.url}/api/me", headers=headers).json()
+    return str(me["account"]["id"])
