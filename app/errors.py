@@ -135,6 +135,8 @@ def violation(error: BaseException) -> AppError | None:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, asyncpg.IntegrityConstraintViolationError):
         cause = cause.__cause__
-    if cause is None:
-        return None
-    return _constraint_errors.get(cause.constraint_name or "", Conflict)()
+    return None if cause is None else from_violation(cause.constraint_name)
+
+
+def from_violation(constraint: str | None) -> AppError:
+    return _constraint_errors.get(constraint or "", Conflict)()

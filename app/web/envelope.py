@@ -46,7 +46,7 @@ class Envelope:
                 status = message["status"]
                 headers = [_prefixed(pair, scope) for pair in message["headers"]]
                 present = {name for name, _ in headers}
-                if scope["method"] == "OPTIONS" and status == 204:
+                if scope["method"] == "OPTIONS" and "path_template" in scope:
                     allowed = ", ".join(sorted(self._methods[scope["path_template"]]))
                     headers = [pair for pair in headers if pair[0] != b"allow"]
                     headers.append((b"allow", allowed.encode()))

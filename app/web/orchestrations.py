@@ -10,7 +10,7 @@ from app.contexts.orchestrations import OrchestrationFilter
 from app.db import Db
 from app.models import Orchestration
 from app.paging import PageRequest
-from app.schemas.base import Instant, Page
+from app.schemas.base import Page
 from app.schemas.orchestrations import (
     OrchestrationCancel,
     OrchestrationCreate,
@@ -24,7 +24,7 @@ from app.schemas.orchestrations import (
 )
 from app.schemas.rendering import rendered_page
 from app.scope import Scope
-from app.web.routing import Cursor, Limit, created, route
+from app.web.routing import Cursor, Limit, Moment, created, parse_moment, route
 
 _ONE = "/api/orchestrations/{orchestration_id:uuid}"
 
@@ -37,7 +37,7 @@ async def list_orchestrations(
     type: FromQuery[OrchestrationType | None] = None,  # noqa: A002 - the field's name
     created_by: FromQuery[UUID | None] = None,
     agent: FromQuery[UUID | None] = None,
-    created_after: FromQuery[Instant | None] = None,
+    created_after: Moment = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[OrchestrationSummary]:
@@ -47,7 +47,7 @@ async def list_orchestrations(
         type=type,
         created_by=created_by,
         agent=agent,
-        created_after=created_after,
+        created_after=parse_moment("created_after", created_after),
     )
     page = await orchestrations.list_orchestrations(
         current_scope, db, PageRequest(limit, cursor), filters

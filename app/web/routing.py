@@ -97,7 +97,7 @@ def _content_type(function: Callable[..., Any]) -> Any:
 
 
 def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
-    """RFC 3339 with a time zone. Raises Invalid; a bare number is none, though it decodes to one."""
+    """RFC 3339 with a time zone. Raises Invalid, also for a bare number."""
     if text is None:
         return None
     try:

@@ -10,7 +10,7 @@ from app.contexts.runs import RunFilter
 from app.db import Db
 from app.models import Run
 from app.paging import PageRequest
-from app.schemas.base import Instant, Page
+from app.schemas.base import Page
 from app.schemas.rendering import rendered_page
 from app.schemas.reports import (
     DeviceRuns,
@@ -25,7 +25,7 @@ from app.schemas.reports import (
 )
 from app.schemas.runs import Move, RunCounts, RunCreate, RunFinish, RunOut, RunSummary, RunUpdate
 from app.scope import Scope
-from app.web.routing import Cursor, Limit, created, location, route
+from app.web.routing import Cursor, Limit, Moment, created, location, parse_moment, route
 
 Shown = TypeVar("Shown", bound=RunSummary)
 
@@ -48,7 +48,7 @@ async def list_runs(
     device: FromQuery[str | None] = None,
     nature: FromQuery[str | None] = None,
     finished: FromQuery[bool | None] = None,
-    started_after: FromQuery[Instant | None] = None,
+    started_after: Moment = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[RunSummary]:
@@ -57,7 +57,7 @@ async def list_runs(
         device_id=device,
         orchestration_nature_id=nature,
         finished=finished,
-        started_after=started_after,
+        started_after=parse_moment("started_after", started_after),
     )
     page = await runs.list_runs(current_scope, db, PageRequest(limit, cursor), filters)
     counts = await runs.count_evidence(current_scope, db, page.data)
