@@ -40,7 +40,8 @@ async def measure(settings: Settings, count: int) -> None:
                 tracemalloc.start()
             begun = time.perf_counter()
             async with database.transaction(scope) as db:
-                await continuity.replay_events(scope, db, instance_id, from_zero=True)
+                replayed = await continuity.replay_events(scope, db, instance_id, from_zero=True)
+            assert replayed.state.sequence_num == count + 1
             seconds = time.perf_counter() - begun
             if traced:
                 peak = tracemalloc.get_traced_memory()[1]
