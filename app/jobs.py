@@ -3,18 +3,21 @@
 import asyncio
 import contextlib
 import datetime
+import time
 
 import asyncpg
 import structlog
 
 from app import feed
-from app.contexts import idempotency
+from app.contexts import continuity, idempotency
 from app.db import Database, Role
 from app.errors import Unavailable
+from app.schemas.retention import Expired
 from app.scope import Scope
 from app.settings import Settings
 
 PERIOD_SECONDS = 60.0
+RETENTION_SECONDS = 3600.0
 # Any constant will do; it must differ from the one of the migrations.
 LEADER_LOCK = 0x6A6F6273
 
@@ -28,6 +31,7 @@ class Jobs:
         self._database = database
         self._direct_url = settings.direct_url
         self._feed_kept = datetime.timedelta(days=settings.feed_days)
+        self._next_retention = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -54,6 +58,10 @@ class Jobs:
                 return False
             for account_id in await self._database.list_account_ids():
                 await self._trim(account_id)
+                await mark_stale(self._database, account_id)
+            if time.monotonic() >= self._next_retention:
+                await retain(self._database)
+                self._next_retention = time.monotonic() + RETENTION_SECONDS
             return True
         finally:
             with contextlib.suppress(OSError, asyncpg.PostgresError):
@@ -64,3 +72,35 @@ class Jobs:
         async with self._database.transaction(scope) as db:
             await feed.trim_events(scope, db, self._feed_kept)
             await idempotency.trim_answers(scope, db)
+
+
+async def mark_stale(database: Database, account_id: int) -> None:
+    scope = Scope(account_id=account_id, role=Role.SYSTEM)
+    marked = True
+    while marked:
+        async with database.transaction(scope) as db:
+            marked = await continuity.mark_stale_instances(scope, db) > 0
+
+
+async def retain(database: Database, *, dry_run: bool = False) -> dict[int, Expired]:
+    """What was removed, or with `dry_run` would be, by account; those without any are left out.
+
+    Interrupted, it has removed whole batches; the next run goes on.
+    """
+    removed: dict[int, Expired] = {}
+    for account_id in await database.list_account_ids():
+        scope = Scope(account_id=account_id, role=Role.SYSTEM)
+        total = Expired(instances=[], commands=0, events=0, checkpoints=0)
+        while True:
+            async with database.transaction(scope) as db:
+                found = await (
+                    continuity.list_expired(scope, db)
+                    if dry_run
+                    else continuity.delete_expired(scope, db)
+                )
+            total = total.plus(found)
+            if dry_run or found.is_empty():
+                break
+        if not total.is_empty():
+            removed[account_id] = total
+    return removed

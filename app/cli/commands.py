@@ -19,6 +19,8 @@ _COMMANDS = {
     "doctor": "database:doctor",
     "login": "login:login",
     "sessions": "sessions:sessions",
+    "instances": "instances:instances",
+    "retention": "retention:retention",
     "tail": "tail:tail",
     "runs": "runs:runs",
     "orchestrations": "orchestrations:orchestrations",

@@ -2,6 +2,13 @@
 
 from app.models.accounts import Account, ApiToken, Member, User, UserPreference
 from app.models.base import Base
+from app.models.continuity import (
+    Checkpoint,
+    ContinuitySettings,
+    LoggedCommand,
+    StoredEvent,
+    SupervisorSession,
+)
 from app.models.evidence import (
     RunEntry,
     RunExec,
@@ -25,13 +32,16 @@ __all__ = [
     "Account",
     "ApiToken",
     "Base",
+    "Checkpoint",
     "Component",
+    "ContinuitySettings",
     "Device",
     "FeedCounter",
     "FeedEventRow",
     "IdempotencyKey",
     "InteractionKey",
     "InteractionPage",
+    "LoggedCommand",
     "Member",
     "Orchestration",
     "OrchestrationAction",
@@ -46,6 +56,8 @@ __all__ = [
     "RunLog",
     "RunState",
     "Session",
+    "StoredEvent",
+    "SupervisorSession",
     "User",
     "UserPreference",
 ]

@@ -62,6 +62,12 @@ BODIES: dict[str, Any] = {
     "fail_action": {"error_message": "because"},
     "approve_decision": {"note": "fine"},
     "reject_decision": {"note": "no"},
+    "register_instance": {"project": "consilio-s", "instance_type": "PS"},
+    "record_heartbeat": {"context_percent": 10},
+    "emit_events": {"event_type": "test_passed"},
+    "log_commands": {"command_type": "task", "action": "spawn_subagent"},
+    "create_checkpoint": {"work_state": {"phase": "implementation"}},
+    "update_continuity_settings": {"stale_minutes": 10},
     "ingest_event": {"session_id": "x", "hook_event_name": "SessionStart"},
 }
 
@@ -82,6 +88,9 @@ async def make_rows(world: World) -> dict[str, Any]:
     actions = f"/api/orchestrations/{orchestration}/actions"
     action = await post(client, actions, {"event_type": "deploy", "critical": True})
     [decision] = (await client.get("/api/decisions")).json()["data"]
+    instance = await post(client, "/api/instances", BODIES["register_instance"])
+    checkpoints = f"/api/instances/{instance['instance_id']}/checkpoints"
+    checkpoint = await post(client, checkpoints, BODIES["create_checkpoint"])
     return {
         "account_id": world.account_id,
         "project_id": world.project_id,
@@ -99,4 +108,6 @@ async def make_rows(world: World) -> dict[str, Any]:
         "action_id": action["action_id"],
         "decision_id": decision["decision_id"],
         "agent_id": AGENT,
+        "instance_id": instance["instance_id"],
+        "checkpoint_id": checkpoint["checkpoint_id"],
     }

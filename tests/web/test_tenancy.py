@@ -82,7 +82,7 @@ async def test_another_accounts_row_does_not_exist(
     stranger = await make()
     client = stranger.client()
     missing = {**ids, **{p: MISSING for p in operation.parameters if p.endswith("_id")}}
-    for name in ("interaction_id", "orchestration_id", "action_id", "decision_id"):
+    for name in ("interaction_id", "orchestration_id", "action_id", "decision_id", "checkpoint_id"):
         missing[name] = uuid4()
     foreign = await operation.call(client, ids)
     absent = await operation.call(client, missing)
@@ -161,8 +161,8 @@ async def test_lists_show_one_account_only(
     ids: dict[str, Any], make: Callable[[], Awaitable[World]]
 ) -> None:
     client = (await make()).client()
-    for path in ("/api/sessions", "/api/components"):
-        assert (await client.get(path)).json() == {"data": [], "next_cursor": None}
+    for path in ("sessions", "components", "instances", "events", "commands", "checkpoints"):
+        assert (await client.get(f"/api/{path}")).json() == {"data": [], "next_cursor": None}
     for kind in ("account", "project", "member", "token"):
         [row] = (await client.get(f"/api/{kind}s")).json()["data"]
         assert row["id"] != ids[f"{kind}_id"]

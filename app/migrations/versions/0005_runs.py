@@ -5,7 +5,7 @@ from alembic import op
 from app.migrations.tenancy import execute_each, secure
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0004"
 
 TABLES = """
 CREATE TABLE device (

@@ -1,0 +1,66 @@
+"""Long-running agents that survive restarts: registry, logs, checkpoints, resume."""
+
+from app.contexts.continuity.checkpoints import (
+    create_checkpoint,
+    get_checkpoint,
+    get_latest_checkpoint,
+    list_checkpoints,
+    search_checkpoints,
+)
+from app.contexts.continuity.commands import CommandFilter, log_commands, search_commands
+from app.contexts.continuity.events import (
+    EVENT_TYPES,
+    EventFilter,
+    emit_events,
+    list_instance_events,
+    search_events,
+)
+from app.contexts.continuity.instances import (
+    CHECKPOINT_ADVISED_PERCENT,
+    close_instance,
+    delete_instance,
+    find_instance,
+    get_instance,
+    list_instances,
+    mark_stale_instances,
+    record_heartbeat,
+    register_instance,
+)
+from app.contexts.continuity.replaying import replay_events
+from app.contexts.continuity.resuming import restore_checkpoint, resume_instance
+from app.contexts.continuity.retention import delete_expired, list_expired
+from app.contexts.continuity.settings import get_continuity_settings, update_continuity_settings
+from app.contexts.continuity.timeline import list_timeline
+
+__all__ = [
+    "CHECKPOINT_ADVISED_PERCENT",
+    "EVENT_TYPES",
+    "CommandFilter",
+    "EventFilter",
+    "close_instance",
+    "create_checkpoint",
+    "delete_expired",
+    "delete_instance",
+    "emit_events",
+    "find_instance",
+    "get_checkpoint",
+    "get_continuity_settings",
+    "get_instance",
+    "get_latest_checkpoint",
+    "list_checkpoints",
+    "list_expired",
+    "list_instance_events",
+    "list_instances",
+    "list_timeline",
+    "log_commands",
+    "mark_stale_instances",
+    "record_heartbeat",
+    "register_instance",
+    "replay_events",
+    "restore_checkpoint",
+    "resume_instance",
+    "search_checkpoints",
+    "search_commands",
+    "search_events",
+    "update_continuity_settings",
+]

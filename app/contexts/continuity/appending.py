@@ -1,0 +1,102 @@
+"""Events get their numbers here, under the lock of their instance's row."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import func
+
+from app.contexts.continuity.folding import epic_after
+from app.db import Db
+from app.documents import clean, clean_text
+from app.errors import Conflict
+from app.models import StoredEvent, SupervisorSession
+from app.schemas.continuity import EventInput
+from app.scope import Scope
+
+
+class Emitted(NamedTuple):
+    """In the order they were posted, those that were there already included."""
+
+    events: list[StoredEvent]
+    new: list[StoredEvent]
+
+
+async def append(
+    scope: Scope, db: Db, instance: SupervisorSession, posted: Sequence[EventInput]
+) -> Emitted:
+    """The instance must be locked. Its row's epic follows the events.
+
+    Raises Conflict `sequence_gap` for a number beyond the next one, and `sequence_taken` for one
+    that stands for another event.
+    """
+    now = await db.session.scalar(func.clock_timestamp())
+    wanted = [e.sequence_num for e in posted if e.sequence_num is not None]
+    known = await _known(scope, db, instance, wanted)
+    events: list[StoredEvent] = []
+    new: list[StoredEvent] = []
+    for given in posted:
+        following = instance.event_count + 1
+        number = given.sequence_num or following
+        require_next(number, following)
+        if number < following:
+            events.append(_same(known.get(number), given))
+            continue
+        data, metadata = clean(given.event_data), clean(given.metadata)
+        event = scope.build(
+            StoredEvent,
+            instance_id=instance.instance_id,
+            event_type=given.event_type,
+            sequence_num=number,
+            timestamp=given.timestamp or now,
+            created_at=now,
+            event_data=data,
+            event_metadata=metadata,
+        )
+        instance.event_count = number
+        epic = epic_after(given.event_type, data, instance.current_epic)
+        instance.current_epic = None if epic is None else clean_text(epic)
+        known[number] = event
+        new.append(event)
+        events.append(event)
+    db.session.add_all(new)
+    await db.session.flush()  # what follows in this transaction reads them
+    return Emitted(events, new)
+
+
+def require_next(number: int, following: int) -> None:
+    if number > following:
+        raise Conflict(
+            f"The next sequence number is {following}.",
+            code="sequence_gap",
+            next_sequence_num=following,
+        )
+
+
+def sequence_taken() -> Conflict:
+    return Conflict("This sequence number stands for something else.", code="sequence_taken")
+
+
+async def _known(
+    scope: Scope, db: Db, instance: SupervisorSession, numbers: list[int]
+) -> dict[int, StoredEvent]:
+    if not numbers:
+        return {}
+    found = await db.session.scalars(
+        scope.select(StoredEvent).where(
+            StoredEvent.instance_id == instance.instance_id, StoredEvent.sequence_num.in_(numbers)
+        )
+    )
+    return {event.sequence_num: event for event in found}
+
+
+def _same(event: StoredEvent | None, given: EventInput) -> StoredEvent:
+    """Compared as stored, since a secret in what was posted is not kept to compare with."""
+    if (
+        event is None
+        or event.event_type != given.event_type
+        or event.event_data != clean(given.event_data)
+        or event.event_metadata != clean(given.metadata)
+        or given.timestamp not in {None, event.timestamp}
+    ):
+        raise sequence_taken()
+    return event

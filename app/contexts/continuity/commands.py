@@ -1,0 +1,105 @@
+"""The audit trail of what instances executed."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import func
+
+from app import feed
+from app.contexts.continuity.instances import get_instance
+from app.db import Db
+from app.documents import clean, clean_text
+from app.models import LoggedCommand, SupervisorSession
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.schemas.continuity import CommandLogInput
+from app.scope import Scope
+
+
+class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list; `tags` must all be there, `since` is
+    inclusive, `until` exclusive."""
+
+    command_type: str | None = None
+    action: str | None = None
+    tool_name: str | None = None
+    success: bool | None = None
+    tags: Sequence[str] | None = None
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
+
+
+_EXACT = ("command_type", "action", "tool_name", "success")
+
+
+async def log_commands(
+    scope: Scope, db: Db, instance_id: str, posted: Sequence[CommandLogInput]
+) -> list[LoggedCommand]:
+    """All or nothing; a closed instance takes late commands as well, none gets lost."""
+    scope.require_write()
+    instance = await get_instance(scope, db, instance_id)
+    now = await db.session.scalar(func.clock_timestamp())
+    commands = [
+        scope.build(LoggedCommand, instance_id=instance_id, created_at=now, **_stored(command))
+        for command in posted
+    ]
+    db.session.add_all(commands)
+    await db.session.flush()  # their ids go into the answer
+    last = commands[-1]
+    feed.record(
+        scope,
+        db,
+        "instance.commands_logged",
+        instance_id,
+        project_id=instance.project_id,
+        count=len(commands),
+        action=last.action,
+        success=last.success,
+    )
+    return commands
+
+
+async def search_commands(
+    scope: Scope,
+    db: Db,
+    request: PageRequest,
+    filters: CommandFilter,
+    *,
+    instance_id: str | None = None,
+) -> Page[LoggedCommand]:
+    """Newest first, of one instance or of all."""
+    statement = scope.select(LoggedCommand)
+    if instance_id is not None:
+        await get_instance(scope, db, instance_id)
+        statement = statement.where(LoggedCommand.instance_id == instance_id)
+    elif scope.project_id is not None:
+        listed = scope.select_listed(SupervisorSession)
+        visible = listed.with_only_columns(SupervisorSession.instance_id)
+        statement = statement.where(LoggedCommand.instance_id.in_(visible))
+    for name in _EXACT:
+        value = getattr(filters, name)
+        if value is not None:
+            statement = statement.where(getattr(LoggedCommand, name) == value)
+    if filters.tags:
+        statement = statement.where(LoggedCommand.tags.contains(list(filters.tags)))
+    if filters.since is not None:
+        statement = statement.where(LoggedCommand.created_at >= filters.since)
+    if filters.until is not None:
+        statement = statement.where(LoggedCommand.created_at < filters.until)
+    return await fetch_page(db, statement, [LoggedCommand.created_at, LoggedCommand.id], request)
+
+
+def _stored(posted: CommandLogInput) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(posted)
+    error = posted.error_message
+    return {
+        **fields,
+        "action": clean_text(posted.action),
+        "parameters": clean(posted.parameters),
+        "result": None if posted.result is None else clean(posted.result),
+        "error_message": None if error is None else clean_text(error),
+        "tags": [clean_text(tag) for tag in posted.tags],
+        "context_data": clean(posted.context_data),
+    }

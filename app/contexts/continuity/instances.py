@@ -1,0 +1,255 @@
+"""The registry: which instances there are, and whether they are alive."""
+
+import datetime
+import secrets
+import string
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import func
+
+from app import feed
+from app.contexts.continuity.appending import append
+from app.contexts.continuity.settings import get_continuity_settings
+from app.db import Db
+from app.documents import clean_text
+from app.errors import Conflict, Invalid, NotFound
+from app.models import SupervisorSession
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.schemas.continuity import EventInput, Heartbeat, InstanceRegister
+from app.scope import Scope, locked, one
+
+CHECKPOINT_ADVISED_PERCENT = 80
+MATCHES_SHOWN = 10
+HEARTBEAT_EVENT_PERIOD = datetime.timedelta(minutes=1)
+STALE_BATCH = 100
+_SUFFIX = string.ascii_lowercase + string.digits
+_REGISTER = """
+INSERT INTO supervisor_sessions (account_id, instance_id, project, instance_type, context_percent,
+                                 current_epic, host_machine, external_id, project_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (account_id, instance_id) DO NOTHING RETURNING true
+"""
+
+
+class Registered(msgspec.Struct):
+    instance: SupervisorSession
+    created: bool
+
+
+async def list_instances(
+    scope: Scope,
+    db: Db,
+    request: PageRequest,
+    *,
+    project: str | None = None,
+    status: Sequence[str] | None = None,
+    instance_type: str | None = None,
+    silent_seconds: int | None = None,
+) -> Page[SupervisorSession]:
+    """Newest first. `silent_seconds` keeps those without a heartbeat for longer than that."""
+    statement = scope.select_listed(SupervisorSession)
+    if project is not None:
+        statement = statement.where(SupervisorSession.project == project)
+    if status:
+        statement = statement.where(SupervisorSession.status.in_(status))
+    if instance_type is not None:
+        statement = statement.where(SupervisorSession.instance_type == instance_type)
+    if silent_seconds is not None:
+        silence = datetime.timedelta(seconds=silent_seconds)
+        statement = statement.where(SupervisorSession.last_heartbeat < func.now() - silence)
+    keys = [SupervisorSession.created_at, SupervisorSession.instance_id]
+    return await fetch_page(db, statement, keys, request)
+
+
+async def get_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
+    return await one(
+        db, scope.select(SupervisorSession).where(SupervisorSession.instance_id == instance_id)
+    )
+
+
+async def find_instance(scope: Scope, db: Db, prefix: str) -> SupervisorSession:
+    """By its id or the beginning of it. Raises Conflict `ambiguous_instance` with up to ten
+    matches when several ids begin so."""
+    statement = scope.select(SupervisorSession).where(
+        SupervisorSession.instance_id.startswith(prefix, autoescape=True)
+    )
+    found = await db.session.scalars(
+        statement.order_by(
+            SupervisorSession.instance_id != prefix, SupervisorSession.instance_id
+        ).limit(MATCHES_SHOWN)
+    )
+    matches = list(found)
+    if not matches:
+        raise NotFound
+    if len(matches) > 1 and matches[0].instance_id != prefix:
+        raise Conflict(
+            "Several instances begin with this.",
+            code="ambiguous_instance",
+            matches=[match.instance_id for match in matches],
+        )
+    return matches[0]
+
+
+async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Registered:
+    """Again with the same id it answers the instance as it is, open or closed.
+
+    Raises Conflict `instance_exists` when that one has another project's name, and
+    `key_in_other_project` when it lies outside the project of the request.
+    """
+    scope.require_write()
+    project, epic = data.project, data.current_epic
+    instance_id = data.instance_id or _new_id(project, data.instance_type)
+    if instance_id[-9:-7] != data.instance_type:
+        raise Invalid.field("instance_id", f"must have {data.instance_type} in its middle")
+    created = await db.driver.fetchval(
+        _REGISTER,
+        scope.account_id,
+        instance_id,
+        project,
+        data.instance_type,
+        data.context_percent,
+        None if epic is None else clean_text(epic),
+        data.host_machine,
+        data.external_id,
+        scope.project_id,
+    )
+    if not created:
+        return Registered(await _registered_before(scope, db, instance_id, project), created=False)
+    instance = await lock_instance(scope, db, instance_id)
+    event = EventInput(
+        event_type="instance_registered",
+        event_data={"project": project, "instance_type": data.instance_type},
+    )
+    await append(scope, db, instance, [event])
+    _record(scope, db, instance, "registered")
+    return Registered(instance, created=True)
+
+
+async def record_heartbeat(
+    scope: Scope, db: Db, instance_id: str, data: Heartbeat
+) -> SupervisorSession:
+    """A stale instance becomes active again. Raises Conflict `instance_closed`."""
+    scope.require_write()
+    instance = await lock_instance(scope, db, instance_id)
+    if instance.status == "closed":
+        raise instance_closed()
+    now = await database_time(db)
+    before = instance.context_percent, instance.current_epic
+    instance.last_heartbeat, instance.status = now, "active"
+    if isinstance(data.context_percent, int):
+        instance.context_percent = data.context_percent
+    if data.current_epic is None:
+        instance.current_epic = None
+    elif isinstance(data.current_epic, str):
+        instance.current_epic = clean_text(data.current_epic)
+    state = {
+        "context_percent": instance.context_percent,
+        "current_epic": instance.current_epic,
+    }
+    events: list[EventInput] = []
+    noted = instance.heartbeat_event_at
+    if noted is None or now - noted >= HEARTBEAT_EVENT_PERIOD:
+        instance.heartbeat_event_at = now
+        events.append(EventInput(event_type="instance_heartbeat", event_data=state))
+    if before != (instance.context_percent, instance.current_epic):
+        events.append(EventInput(event_type="context_window_updated", event_data=state))
+    await append(scope, db, instance, events)
+    return instance
+
+
+async def close_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
+    """Raises Conflict `instance_closed` when it is closed already."""
+    scope.require_write()
+    instance = await lock_instance(scope, db, instance_id)
+    if instance.status == "closed":
+        raise instance_closed()
+    instance.status, instance.closed_at = "closed", await database_time(db)
+    _record(scope, db, instance, "closed")
+    return instance
+
+
+async def delete_instance(scope: Scope, db: Db, instance_id: str) -> None:
+    """Its commands, events and checkpoints go with it."""
+    scope.require_admin()
+    instance = await lock_instance(scope, db, instance_id)
+    await db.session.delete(instance)
+    _record(scope, db, instance, "deleted")
+
+
+async def mark_stale_instances(scope: Scope, db: Db) -> int:
+    """At most 100 at a time, each once until its next heartbeat; how many there were. Whoever is
+    sending a heartbeat right now is left alone."""
+    scope.require_write()
+    settings = await get_continuity_settings(scope, db)
+    silence = datetime.timedelta(minutes=settings.stale_minutes)
+    found = await db.session.scalars(
+        scope.select(SupervisorSession)
+        .where(
+            SupervisorSession.status == "active",
+            SupervisorSession.last_heartbeat < func.now() - silence,
+        )
+        .order_by(SupervisorSession.last_heartbeat)
+        .limit(STALE_BATCH)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    instances = list(found)
+    for instance in instances:
+        instance.status = "stale"
+        data = {"last_heartbeat": instance.last_heartbeat.isoformat()}
+        event = EventInput(event_type="instance_stale", event_data=data)
+        await append(scope, db, instance, [event])
+        _record(scope, db, instance, "stale")
+    return len(instances)
+
+
+async def lock_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
+    """Whoever holds the lock gives out the next sequence numbers."""
+    return await locked(
+        db, scope.select(SupervisorSession).where(SupervisorSession.instance_id == instance_id)
+    )
+
+
+async def database_time(db: Db) -> datetime.datetime:
+    """Now, not when the transaction began: it may have waited for a lock since."""
+    now: datetime.datetime = await db.driver.fetchval("SELECT clock_timestamp()")
+    return now
+
+
+def instance_closed() -> Conflict:
+    return Conflict("The instance is closed.", code="instance_closed")
+
+
+async def _registered_before(
+    scope: Scope, db: Db, instance_id: str, project: str
+) -> SupervisorSession:
+    try:
+        instance = await get_instance(scope, db, instance_id)
+    except NotFound:
+        raise Conflict(
+            "An instance of another project has this instance_id.", code="key_in_other_project"
+        ) from None
+    if instance.project != project:
+        raise Conflict(
+            "An instance with this instance_id works on another project.", code="instance_exists"
+        )
+    return instance
+
+
+def _new_id(project: str, instance_type: str) -> str:
+    """`Consilio S` becomes `consilio-s-PS-4f9a1c`; the project's name is the rule's only prefix."""
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in project.lower()).split()
+    suffix = "".join(secrets.choice(_SUFFIX) for _ in range(6))
+    return f"{'-'.join(words) or 'instance'}-{instance_type}-{suffix}"
+
+
+def _record(scope: Scope, db: Db, instance: SupervisorSession, event: str) -> None:
+    feed.record(
+        scope,
+        db,
+        f"instance.{event}",
+        instance.instance_id,
+        project_id=instance.project_id,
+        status=instance.status,
+    )

@@ -1,0 +1,43 @@
+"""What each account may decide about its long-running agents."""
+
+from typing import Any
+
+import msgspec
+
+from app import feed
+from app.db import Db
+from app.models import ContinuitySettings
+from app.schemas.retention import ContinuitySettingsUpdate
+from app.scope import Scope
+
+_STORE = """
+INSERT INTO continuity_settings (account_id) VALUES ($1) ON CONFLICT (account_id) DO NOTHING
+"""
+# Those of the column defaults, for accounts that never changed any.
+_DEFAULTS: dict[str, Any] = {
+    "stale_minutes": 30,
+    "session_days": 90,
+    "command_days": 90,
+    "event_days": 90,
+    "checkpoint_days": 30,
+    "checkpoint_on_epic_completed": False,
+}
+
+
+async def get_continuity_settings(scope: Scope, db: Db) -> ContinuitySettings:
+    found = await db.session.scalar(scope.select(ContinuitySettings))
+    return found or scope.build(ContinuitySettings, **_DEFAULTS)
+
+
+async def update_continuity_settings(
+    scope: Scope, db: Db, data: ContinuitySettingsUpdate
+) -> ContinuitySettings:
+    """For the whole account, whichever project is active."""
+    scope.require_admin()
+    await db.driver.execute(_STORE, scope.account_id)
+    settings = (await db.session.scalars(scope.select(ContinuitySettings).with_for_update())).one()
+    for name, value in msgspec.structs.asdict(data).items():
+        if value is not msgspec.UNSET:
+            setattr(settings, name, value)
+    feed.record(scope, db, "continuity_settings.updated", scope.account_id)
+    return settings

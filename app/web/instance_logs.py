@@ -1,0 +1,168 @@
+"""What an instance leaves behind: events and commands."""
+
+import datetime
+
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from app.contexts import continuity
+from app.contexts.continuity import CommandFilter, EventFilter
+from app.db import Db
+from app.errors import Invalid
+from app.paging import PageRequest
+from app.schemas.base import Batch, Instant, Page
+from app.schemas.continuity import (
+    CommandLogBatch,
+    CommandLogInput,
+    EventBatch,
+    EventInput,
+    EventOut,
+    EventType,
+    EventTypeOut,
+    LoggedCommandOut,
+)
+from app.schemas.rendering import rendered, rendered_page
+from app.scope import Scope
+from app.web.routing import Cursor, Limit, created, route
+
+
+@route("GET", "/api/instances/event-types", tag="events")
+async def list_event_types() -> Page[EventTypeOut]:
+    return Page(continuity.EVENT_TYPES, None)
+
+
+@route("POST", "/api/instances/{instance_id:str}/events", 201, tag="events", also=[200, 409])
+async def emit_events(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    instance_id: FromPath[str],
+    data: JSONBody[EventInput | EventBatch],
+) -> Response[EventOut | Batch[EventOut]]:
+    """One event or an array of up to 500, all or nothing."""
+    posted = [data] if isinstance(data, EventInput) else data
+    emitted = await continuity.emit_events(current_scope, db, instance_id, posted)
+    events = [rendered(event, EventOut) for event in emitted.events]
+    content = events[0] if isinstance(data, EventInput) else Batch(events)
+    location = f"/api/instances/{instance_id}/events"
+    return created(content, location, 201 if emitted.new else 200)
+
+
+@route("GET", "/api/instances/{instance_id:str}/events", tag="events")
+async def list_instance_events(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    instance_id: FromPath[str],
+    event_type: FromQuery[list[EventType] | None] = None,
+    since: FromQuery[Instant | None] = None,
+    until: FromQuery[Instant | None] = None,
+    q: FromQuery[str | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EventOut]:
+    """By sequence, the first one first. `q` is searched for in data and metadata."""
+    _require_zone(since=since, until=until)
+    filters = EventFilter(event_type=event_type, since=since, until=until, q=q)
+    request = PageRequest(limit, cursor)
+    page = await continuity.list_instance_events(current_scope, db, instance_id, request, filters)
+    return rendered_page(page, EventOut)
+
+
+@route("GET", "/api/events", tag="events")
+async def search_events(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    event_type: FromQuery[list[EventType] | None] = None,
+    since: FromQuery[Instant | None] = None,
+    until: FromQuery[Instant | None] = None,
+    q: FromQuery[str | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[EventOut]:
+    """Of all instances, newest first."""
+    _require_zone(since=since, until=until)
+    filters = EventFilter(event_type=event_type, since=since, until=until, q=q)
+    page = await continuity.search_events(current_scope, db, PageRequest(limit, cursor), filters)
+    return rendered_page(page, EventOut)
+
+
+@route("POST", "/api/instances/{instance_id:str}/commands", 201, tag="commands")
+async def log_commands(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    instance_id: FromPath[str],
+    data: JSONBody[CommandLogInput | CommandLogBatch],
+) -> Response[LoggedCommandOut | Batch[LoggedCommandOut]]:
+    """One command or an array of up to 500, all or nothing."""
+    posted = [data] if isinstance(data, CommandLogInput) else data
+    logged = await continuity.log_commands(current_scope, db, instance_id, posted)
+    commands = [rendered(command, LoggedCommandOut) for command in logged]
+    content = commands[0] if isinstance(data, CommandLogInput) else Batch(commands)
+    return created(content, f"/api/instances/{instance_id}/commands")
+
+
+@route("GET", "/api/instances/{instance_id:str}/commands", tag="commands")
+async def list_instance_commands(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    instance_id: FromPath[str],
+    command_type: FromQuery[str | None] = None,
+    action: FromQuery[str | None] = None,
+    tool_name: FromQuery[str | None] = None,
+    success: FromQuery[bool | None] = None,
+    tag: FromQuery[list[str] | None] = None,
+    since: FromQuery[Instant | None] = None,
+    until: FromQuery[Instant | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[LoggedCommandOut]:
+    """Newest first. Several `tag`s must all be there."""
+    _require_zone(since=since, until=until)
+    filters = CommandFilter(
+        command_type=command_type,
+        action=action,
+        tool_name=tool_name,
+        success=success,
+        tags=tag,
+        since=since,
+        until=until,
+    )
+    page = await continuity.search_commands(
+        current_scope, db, PageRequest(limit, cursor), filters, instance_id=instance_id
+    )
+    return rendered_page(page, LoggedCommandOut)
+
+
+@route("GET", "/api/commands", tag="commands")
+async def search_commands(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    command_type: FromQuery[str | None] = None,
+    action: FromQuery[str | None] = None,
+    tool_name: FromQuery[str | None] = None,
+    success: FromQuery[bool | None] = None,
+    tag: FromQuery[list[str] | None] = None,
+    since: FromQuery[Instant | None] = None,
+    until: FromQuery[Instant | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[LoggedCommandOut]:
+    """Of all instances, newest first."""
+    _require_zone(since=since, until=until)
+    filters = CommandFilter(
+        command_type=command_type,
+        action=action,
+        tool_name=tool_name,
+        success=success,
+        tags=tag,
+        since=since,
+        until=until,
+    )
+    page = await continuity.search_commands(current_scope, db, PageRequest(limit, cursor), filters)
+    return rendered_page(page, LoggedCommandOut)
+
+
+def _require_zone(**times: datetime.datetime | None) -> None:
+    for name, value in times.items():
+        if value is not None and value.tzinfo is None:
+            raise Invalid.field(name, "needs a time zone")
