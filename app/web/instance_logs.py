@@ -1,7 +1,5 @@
 """What an instance leaves behind: events and commands."""
 
-import datetime
-
 from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
@@ -9,9 +7,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from app.contexts import continuity
 from app.contexts.continuity import CommandFilter, EventFilter
 from app.db import Db
-from app.errors import Invalid
 from app.paging import PageRequest
-from app.schemas.base import Batch, Instant, Page
+from app.schemas.base import Batch, Page
 from app.schemas.continuity import (
     CommandLogBatch,
     CommandLogInput,
@@ -24,7 +21,7 @@ from app.schemas.continuity import (
 )
 from app.schemas.rendering import rendered, rendered_page
 from app.scope import Scope
-from app.web.routing import Cursor, Limit, created, route
+from app.web.routing import Cursor, Limit, Moment, created, parse_moment, route
 
 
 @route("GET", "/api/instances/event-types", tag="events")
@@ -54,15 +51,19 @@ async def list_instance_events(
     db: NamedDependency[Db],
     instance_id: FromPath[str],
     event_type: FromQuery[list[EventType] | None] = None,
-    since: FromQuery[Instant | None] = None,
-    until: FromQuery[Instant | None] = None,
+    since: Moment = None,
+    until: Moment = None,
     q: FromQuery[str | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EventOut]:
     """By sequence, the first one first. `q` is searched for in data and metadata."""
-    _require_zone(since=since, until=until)
-    filters = EventFilter(event_type=event_type, since=since, until=until, q=q)
+    filters = EventFilter(
+        event_type=event_type,
+        since=parse_moment("since", since),
+        until=parse_moment("until", until),
+        q=q,
+    )
     request = PageRequest(limit, cursor)
     page = await continuity.list_instance_events(current_scope, db, instance_id, request, filters)
     return rendered_page(page, EventOut)
@@ -73,15 +74,19 @@ async def search_events(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
     event_type: FromQuery[list[EventType] | None] = None,
-    since: FromQuery[Instant | None] = None,
-    until: FromQuery[Instant | None] = None,
+    since: Moment = None,
+    until: Moment = None,
     q: FromQuery[str | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EventOut]:
     """Of all instances, newest first."""
-    _require_zone(since=since, until=until)
-    filters = EventFilter(event_type=event_type, since=since, until=until, q=q)
+    filters = EventFilter(
+        event_type=event_type,
+        since=parse_moment("since", since),
+        until=parse_moment("until", until),
+        q=q,
+    )
     page = await continuity.search_events(current_scope, db, PageRequest(limit, cursor), filters)
     return rendered_page(page, EventOut)
 
@@ -111,21 +116,20 @@ async def list_instance_commands(
     tool_name: FromQuery[str | None] = None,
     success: FromQuery[bool | None] = None,
     tag: FromQuery[list[str] | None] = None,
-    since: FromQuery[Instant | None] = None,
-    until: FromQuery[Instant | None] = None,
+    since: Moment = None,
+    until: Moment = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[LoggedCommandOut]:
     """Newest first. Several `tag`s must all be there."""
-    _require_zone(since=since, until=until)
     filters = CommandFilter(
         command_type=command_type,
         action=action,
         tool_name=tool_name,
         success=success,
         tags=tag,
-        since=since,
-        until=until,
+        since=parse_moment("since", since),
+        until=parse_moment("until", until),
     )
     page = await continuity.search_commands(
         current_scope, db, PageRequest(limit, cursor), filters, instance_id=instance_id
@@ -142,27 +146,20 @@ async def search_commands(
     tool_name: FromQuery[str | None] = None,
     success: FromQuery[bool | None] = None,
     tag: FromQuery[list[str] | None] = None,
-    since: FromQuery[Instant | None] = None,
-    until: FromQuery[Instant | None] = None,
+    since: Moment = None,
+    until: Moment = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[LoggedCommandOut]:
     """Of all instances, newest first."""
-    _require_zone(since=since, until=until)
     filters = CommandFilter(
         command_type=command_type,
         action=action,
         tool_name=tool_name,
         success=success,
         tags=tag,
-        since=since,
-        until=until,
+        since=parse_moment("since", since),
+        until=parse_moment("until", until),
     )
     page = await continuity.search_commands(current_scope, db, PageRequest(limit, cursor), filters)
     return rendered_page(page, LoggedCommandOut)
-
-
-def _require_zone(**times: datetime.datetime | None) -> None:
-    for name, value in times.items():
-        if value is not None and value.tzinfo is None:
-            raise Invalid.field(name, "needs a time zone")

@@ -1,3 +1,4 @@
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,11 @@ from app.embedded import Cluster, start
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    """Not there yet. As root it lies below folders of mode 0700, which `nobody` cannot enter."""
-    return tmp_path / "data"
+def data_dir() -> Iterator[Path]:
+    """Not there yet, below a folder of mode 0700, which `nobody` cannot enter. Not pytest's own
+    folder: its name grows with every run, and the path of a socket must be short."""
+    with tempfile.TemporaryDirectory(prefix="embedded-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "data"
 
 
 @pytest.fixture
