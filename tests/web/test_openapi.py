@@ -9,8 +9,8 @@ import pytest
 from app.web.routes import ROUTES
 from tests.factories import World
 
-# Doors of their own: no context function stands behind them.
-WITHOUT_CONTEXT = {"health_live", "health_ready"}
+# No context function stands behind them: they show no row of anybody.
+WITHOUT_CONTEXT = {"health_live", "health_ready", "list_event_types"}
 CONTEXTS = (
     "app.contexts.accounts",
     "app.contexts.projects",
