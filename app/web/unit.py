@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from litestar import Request
+from litestar.di import NamedDependency
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Send
@@ -141,6 +142,10 @@ async def provide_current_scope(request: Request[Any, Any, Any]) -> Scope:
     return unit.current_scope
 
 
-async def provide_db(request: Request[Any, Any, Any]) -> Db:
+async def provide_db(
+    request: Request[Any, Any, Any],
+    current_scope: NamedDependency[Scope],
+) -> Db:
+    """After the scope: dependencies of one batch would each cost a task of their own."""
     unit: Unit = request.scope["state"]["unit"]
     return await unit.open()
