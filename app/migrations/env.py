@@ -27,10 +27,12 @@ def migrate(connection: Connection) -> None:
 
 
 async def main() -> None:
-    async with config.engine.connect() as connection:
-        await connection.run_sync(migrate)
-        await connection.commit()
-    await config.engine.dispose()
+    try:
+        async with config.engine.connect() as connection:
+            await connection.run_sync(migrate)
+            await connection.commit()
+    finally:
+        await config.engine.dispose()  # also when a migration fails: no connection is left behind
 
 
 asyncio.run(main())
