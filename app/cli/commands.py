@@ -26,6 +26,9 @@ _COMMANDS = {
     "orchestrations": "orchestrations:orchestrations",
     "decisions": "orchestrations:decisions",
     "hook": "hook_command:hook",
+    "install-hooks": "install:install_hooks",
+    "uninstall-hooks": "install:uninstall_hooks",
+    "import": "import_command:import_transcripts",
 }
 
 

@@ -62,7 +62,11 @@ UPDATE sessions SET interactions = $3::jsonb, interaction_count = $4::bigint,
 WHERE account_id = $1 AND id = $2 RETURNING version
 """
 _KEYS = """
-SELECT seq FROM interaction_keys WHERE account_id = $1 AND session_id = $2 AND id = ANY($3::uuid[])
+SELECT id, seq FROM interaction_keys WHERE account_id = $1 AND session_id = $2 AND id = ANY($3)
+"""
+_NAME = """
+INSERT INTO interaction_keys (account_id, session_id, id, seq) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING
 """
 _PAGE = """
 SELECT first_seq, interactions::text FROM interaction_pages
@@ -169,16 +173,26 @@ async def append(
 async def find(
     scope: Scope, db: Db, session_id: int, ids: Sequence[UUID]
 ) -> dict[UUID, StoredInteraction]:
-    """Those of the ids that the session has, digests included. The session must be visible."""
+    """Those of the ids that the visible session has, digests included; one object for each."""
     if not ids:
         return {}
     wanted = set(ids)
     tail, _ = await _read_tail(scope, db, session_id)
     found = {document.id: document for document in tail if document.id in wanted}
+    by_seq = {document.seq: document for document in tail}
     for row in await db.driver.fetch(_KEYS, scope.account_id, session_id, ids):
-        _, page = await _read_page(scope, db, session_id, row["seq"])
-        found |= {document.id: document for document in page if document.id in wanted}
+        if row["seq"] not in by_seq:
+            _, page = await _read_page(scope, db, session_id, row["seq"])
+            by_seq |= {document.seq: document for document in page}
+        found[row["id"]] = by_seq[row["seq"]]
     return found
+
+
+async def name(
+    scope: Scope, db: Db, session: LockedSession, document: StoredInteraction, also: UUID
+) -> None:
+    """Let the interaction be found by another id as well."""
+    await db.driver.execute(_NAME, scope.account_id, session.id, also, document.seq)
 
 
 async def replace(scope: Scope, db: Db, session: LockedSession, document: StoredInteraction) -> int:
