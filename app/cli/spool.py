@@ -63,7 +63,7 @@ class Spool:
     def _names(self) -> list[str]:
         try:
             names = [path.name for path in self.folder.iterdir()]
-        except FileNotFoundError:
+        except OSError:  # none yet, or none that can be had
             return []
         return sorted(n for n in names if n.endswith(".json") and not n.startswith("."))
 

@@ -1,4 +1,5 @@
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import msgspec
 from litestar.di import NamedDependency
@@ -32,7 +33,8 @@ async def ingest_event(
     hostname: Hostname = None,
 ) -> None:
     """Any JSON object: the senders are not ours to correct."""
-    outcome = await hooks.ingest_event(current_scope, db, agent, data)
+    host = None if hostname is None else unquote(hostname).replace("\x00", "\ufffd")[:255]
+    outcome = await hooks.ingest_event(current_scope, db, agent, data, hostname=host)
     if outcome == "outside":
         _OUTSIDE.labels(agent).inc()
 

@@ -147,6 +147,7 @@ ROUTES: list[HTTPRouteHandler] = [
     decisions.list_orchestration_decisions,
     decisions.approve_decision,
     decisions.reject_decision,
+    hooks.import_events,
     hooks.ingest_event,
     feed.list_events,
 ]

@@ -69,6 +69,7 @@ BODIES: dict[str, Any] = {
     "create_checkpoint": {"work_state": {"phase": "implementation"}},
     "update_continuity_settings": {"stale_minutes": 10},
     "ingest_event": {"session_id": "x", "hook_event_name": "SessionStart"},
+    "import_events": [{"session_id": "x", "hook_event_name": "SessionStart"}],
 }
 
 

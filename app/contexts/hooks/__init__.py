@@ -6,10 +6,11 @@ Nothing an agent sends is an error as long as it is a JSON object: what nobody k
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from app.contexts import fleet
 from app.contexts.hooks import claude_code, codex, gemini, opencode
-from app.contexts.sessions import observe
+from app.contexts.sessions import is_outside, observe
 from app.db import Db
-from app.errors import Invalid, NotFound
+from app.errors import Conflict, Invalid, NotFound
 from app.schemas.hooks import Observation
 from app.scope import Scope
 
@@ -25,8 +26,13 @@ _TRANSLATORS: dict[str, Callable[[Event], Observation | None]] = {
 }
 
 
-async def ingest_event(scope: Scope, db: Db, agent: str, event: object) -> Outcome:
-    """Raises NotFound for an agent nobody knows, Invalid for an event that is not an object."""
+async def ingest_event(
+    scope: Scope, db: Db, agent: str, event: object, *, hostname: str | None = None
+) -> Outcome:
+    """Every event is a sign of life of its agent, on the machine `hostname` where that is known.
+
+    Raises NotFound for an agent nobody knows, Invalid for an event that is not an object.
+    """
     scope.require_write()
     translate = _translator(agent)
     if not isinstance(event, dict):
@@ -34,8 +40,26 @@ async def ingest_event(scope: Scope, db: Db, agent: str, event: object) -> Outco
     observation = translate(event)
     if observation is None:
         return "nothing"
-    found = await observe(scope, db, observation)
-    return "outside" if found is None else "stored"
+    session_id = observation.external_id
+    if await is_outside(scope, db, session_id):
+        return "outside"
+    try:
+        await fleet.observe_agent(
+            scope,
+            db,
+            session_id,
+            codebase=observation.state.get("cwd"),
+            hostname=hostname,
+            metadata={"agent": agent},
+        )
+    except Conflict:
+        return "outside"
+    if observation.ended is not None:
+        await fleet.end_agent(scope, db, session_id)
+    if await observe(scope, db, observation) is None:
+        # Created this very moment: sent again, the event will find it.
+        raise Conflict("The session is in another project.", code="key_in_other_project")
+    return "stored"
 
 
 async def import_events(scope: Scope, db: Db, agent: str, events: Sequence[Event]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.contexts.hooks.reading import (
     Event,
+    as_text,
     external_id,
     fingerprint,
     keep,
@@ -18,7 +19,6 @@ from app.contexts.hooks.reading import (
     module_of,
     notification_wait,
     permission_wait,
-    text,
     texts,
     timed,
     tool_result,
@@ -69,11 +69,11 @@ def _session_start(event: Event, seen: Observation) -> None:
 
 
 def _session_end(event: Event, seen: Observation) -> None:
-    seen.ended = text(event.get("reason")) or "ended"
+    seen.ended = as_text(event.get("reason")) or "ended"
 
 
 def _user_prompt(event: Event, seen: Observation) -> None:
-    prompt = text(event.get("prompt"))
+    prompt = as_text(event.get("prompt"))
     module = "TaskNotification" if prompt.startswith(_NOTIFICATION) else "UserPrompt"
     if module == "UserPrompt":
         seen.title = prompt.strip().partition("\n")[0]
@@ -89,12 +89,12 @@ def _user_prompt(event: Event, seen: Observation) -> None:
 
 def _stop(event: Event, seen: Observation) -> None:
     _end_prompt(
-        event, seen, ResultInput(status="ok", stdout=text(event.get("last_assistant_message")))
+        event, seen, ResultInput(status="ok", stdout=as_text(event.get("last_assistant_message")))
     )
 
 
 def _stop_failure(event: Event, seen: Observation) -> None:
-    message = text(event.get("last_assistant_message")) or text(event.get("error"))
+    message = as_text(event.get("last_assistant_message")) or as_text(event.get("error"))
     _end_prompt(
         event,
         seen,
@@ -128,7 +128,7 @@ def _post_tool(event: Event, seen: Observation) -> None:
 
 
 def _post_tool_failure(event: Event, seen: Observation) -> None:
-    error = text(event.get("error"))
+    error = as_text(event.get("error"))
     code = _EXIT_CODE.match(error)
     result = ResultInput(
         status="error",
@@ -145,7 +145,7 @@ def _post_tool_batch(event: Event, seen: Observation) -> None:
     calls = event.get("tool_calls")
     for call in calls if isinstance(calls, list) else []:
         if isinstance(call, dict) and isinstance(call.get("tool_use_id"), str):
-            denial = text(call.get("tool_response")) or "denied or never ran"
+            denial = as_text(call.get("tool_response")) or "denied or never ran"
             step = _tool_step(
                 {**event, **call}, ResultInput(status="warning", error_message=denial)
             )

@@ -1,7 +1,7 @@
 """The hook events of Codex: the shapes of Claude Code, and those of its older `notify` program."""
 
 from app.contexts.hooks import claude_code
-from app.contexts.hooks.reading import Event, text
+from app.contexts.hooks.reading import Event, as_text
 from app.schemas.hooks import Observation
 
 _NOTIFY = frozenset("type thread-id turn-id input-messages last-assistant-message".split())
@@ -22,7 +22,7 @@ def _notified(event: Event) -> Observation | None:
     if event.get("type") != "agent-turn-complete":
         return claude_code.translate({**event, **base, "hook_event_name": event.get("type")})
     rest = {name: value for name, value in event.items() if name not in _NOTIFY}
-    answer = text(event.get("last-assistant-message"))
+    answer = as_text(event.get("last-assistant-message"))
     seen = claude_code.translate(
         {**rest, **base, "hook_event_name": "Stop", "last_assistant_message": answer}
     )

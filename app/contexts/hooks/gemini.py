@@ -9,14 +9,14 @@ from typing import Any
 
 from app.contexts.hooks.reading import (
     Event,
+    as_mapping,
+    as_text,
     external_id,
     fingerprint,
     keep,
     main_argument,
-    mapping,
     module_of,
     notification_wait,
-    text,
     texts,
     timed,
     tool_result,
@@ -55,16 +55,16 @@ def _session_start(event: Event, seen: Observation) -> None:
 
 
 def _session_end(event: Event, seen: Observation) -> None:
-    seen.ended = text(event.get("reason")) or "ended"
+    seen.ended = as_text(event.get("reason")) or "ended"
 
 
 def _before_agent(event: Event, seen: Observation) -> None:
-    seen.title = text(event.get("prompt")).strip().partition("\n")[0]
+    seen.title = as_text(event.get("prompt")).strip().partition("\n")[0]
     seen.steps = [_prompt(event)]
 
 
 def _after_agent(event: Event, seen: Observation) -> None:
-    answer = ResultInput(status="ok", stdout=text(event.get("prompt_response")))
+    answer = ResultInput(status="ok", stdout=as_text(event.get("prompt_response")))
     seen.steps = [_prompt(event, answer)]
 
 
@@ -75,15 +75,15 @@ def _before_tool(event: Event, seen: Observation) -> None:
 def _after_tool(event: Event, seen: Observation) -> None:
     response = event.get("tool_response")
     result = tool_result(response, None)
-    error = mapping(response).get("error")
+    error = as_mapping(response).get("error")
     if error is not None:
         result.status = "error"
-        result.error_message = text(mapping(error).get("message")) or text(error) or None
-    failed = _EXIT_CODE.search(text(mapping(response).get("llmContent")))
+        result.error_message = as_text(as_mapping(error).get("message")) or as_text(error) or None
+    failed = _EXIT_CODE.search(as_text(as_mapping(response).get("llmContent")))
     if failed is not None:
         result.code = int(failed[1])
         result.status = "error" if result.code else "ok"
-    shown = mapping(response).get("returnDisplay")
+    shown = as_mapping(response).get("returnDisplay")
     if result.stdout is None and isinstance(shown, str):
         result.stdout = shown
         result.data.pop("returnDisplay")
@@ -110,7 +110,7 @@ _HANDLERS: dict[str, Callable[[Event, Observation], None]] = {
 
 
 def _prompt(event: Event, answer: ResultInput | None = None) -> Step:
-    prompt = text(event.get("prompt"))
+    prompt = as_text(event.get("prompt"))
     return _step(event, "UserPrompt", prompt, [prompt], _metadata(event, _PROMPT), answer)
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from app.contexts.hooks.reading import (
     Event,
+    as_mapping,
+    as_text,
     exit_code,
     external_id,
     fingerprint,
     keep,
     main_argument,
-    mapping,
     module_of,
-    text,
     tool_result,
 )
 from app.schemas.hooks import Observation, Step, Waiting
@@ -28,11 +28,11 @@ _STREAMED = frozenset({"message.part.delta"})
 def translate(event: Event) -> Observation | None:
     if isinstance(event.get("type"), str):
         return _from_bus(event, event["type"])
-    hook_input = mapping(event.get("input"))
+    hook_input = as_mapping(event.get("input"))
     seen = _observation(hook_input.get("sessionID"))
     if seen is None:
         return None
-    output = mapping(event.get("output"))
+    output = as_mapping(event.get("output"))
     if isinstance(hook_input.get("callID"), str):
         _tool(hook_input, output, seen)
     elif isinstance(output.get("message"), dict):
@@ -50,8 +50,8 @@ def _observation(session_id: Any) -> Observation | None:
 
 
 def _from_bus(event: Event, name: str) -> Observation | None:
-    properties = mapping(event.get("properties"))
-    info = mapping(properties.get("info"))
+    properties = as_mapping(event.get("properties"))
+    info = as_mapping(properties.get("info"))
     session_id = properties.get("sessionID") or info.get("sessionID")
     if session_id is None and name.startswith("session."):
         session_id = info.get("id")
@@ -67,15 +67,15 @@ def _from_bus(event: Event, name: str) -> Observation | None:
             _end_prompt(event, ResultInput(status="ok"), seen)
         case "session.error":
             error = properties.get("error")
-            message = text(mapping(mapping(error).get("data")).get("message"))
-            name = text(mapping(error).get("name"))
+            message = as_text(as_mapping(as_mapping(error).get("data")).get("message"))
+            name = as_text(as_mapping(error).get("name"))
             result = ResultInput(status="error", error_message=message or name or "error")
             result.data = {"error": error}
             _end_prompt(event, result, seen)
         case "session.deleted":
             seen.ended = "deleted"
         case "permission.asked" | "permission.updated":
-            message = text(properties.get("title")) or text(properties.get("permission"))
+            message = as_text(properties.get("title")) or as_text(properties.get("permission"))
             seen.waiting = Waiting(kind="permission_request", message=message)
         case _:
             keep(event, seen, name)
@@ -85,7 +85,7 @@ def _from_bus(event: Event, name: str) -> Observation | None:
 def _session_info(info: dict[str, Any], seen: Observation) -> None:
     if isinstance(info.get("directory"), str):
         seen.state["cwd"] = info["directory"]
-    _model(mapping(info.get("model")).get("id"), seen)
+    _model(as_mapping(info.get("model")).get("id"), seen)
 
 
 def _model(name: Any, seen: Observation) -> None:
@@ -94,15 +94,15 @@ def _model(name: Any, seen: Observation) -> None:
 
 
 def _message(output: dict[str, Any], seen: Observation) -> None:
-    message = mapping(output.get("message"))
+    message = as_mapping(output.get("message"))
     parts = output.get("parts")
-    written = (mapping(part).get("text") for part in (parts if isinstance(parts, list) else []))
+    written = (as_mapping(part).get("text") for part in (parts if isinstance(parts, list) else []))
     prompt = "\n".join(part for part in written if isinstance(part, str))
     seen.title = prompt.strip().partition("\n")[0]
-    _model(mapping(message.get("model")).get("modelID"), seen)
+    _model(as_mapping(message.get("model")).get("modelID"), seen)
     seen.steps = [
         Step(
-            key=f"message:{text(message.get('id')) or fingerprint(output)}",
+            key=f"message:{as_text(message.get('id')) or fingerprint(output)}",
             module="UserPrompt",
             command=prompt,
             metadata={"event": output},
@@ -114,9 +114,9 @@ def _end_prompt(event: Event, result: ResultInput, seen: Observation) -> None:
     """The bus names no message: it is the newest prompt that is still open, if there is one."""
     seen.steps = [
         Step(
-            key=f"bus:{text(event.get('id'))}",
+            key=f"bus:{as_text(event.get('id'))}",
             finds="newest",
-            repeats=not text(event.get("id")),
+            repeats=not as_text(event.get("id")),
             module="UserPrompt",
             result=result,
             creates=False,
@@ -130,7 +130,7 @@ def _tool(hook_input: dict[str, Any], output: dict[str, Any], seen: Observation)
     arguments = hook_input.get("args") if finished else output.get("args")
     result = None
     if finished:
-        metadata = mapping(output.get("metadata"))
+        metadata = as_mapping(output.get("metadata"))
         result = tool_result(output.get("output"), None)
         result.data |= {name: value for name, value in output.items() if name != "output"}
         result.code = exit_code(metadata.get("exit"))

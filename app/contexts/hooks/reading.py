@@ -21,11 +21,11 @@ _MAIN_ARGUMENTS = (
 _INT32 = range(-(2**31), 2**31)
 
 
-def text(value: Any) -> str:
+def as_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def mapping(value: Any) -> dict[str, Any]:
+def as_mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
@@ -65,11 +65,11 @@ def without(event: Event, known: frozenset[str]) -> dict[str, Any]:
 
 
 def module_of(tool: Any) -> str:
-    return text(tool)[:_MAX_MODULE] or "Tool"
+    return as_text(tool)[:_MAX_MODULE] or "Tool"
 
 
 def main_argument(tool_input: Any) -> str:
-    values = (mapping(tool_input).get(name) for name in _MAIN_ARGUMENTS)
+    values = (as_mapping(tool_input).get(name) for name in _MAIN_ARGUMENTS)
     for value in values:
         if isinstance(value, str):
             return value
@@ -116,14 +116,14 @@ def _status(response: dict[str, Any], code: int | None) -> ResultStatus:
 
 def permission_wait(tool: Any, tool_input: Any) -> Waiting:
     argument = main_argument(tool_input)
-    name = text(tool)
+    name = as_text(tool)
     return Waiting(kind="permission_request", message=f"{name}: {argument}" if argument else name)
 
 
 def notification_wait(event: Event) -> Waiting:
     return Waiting(
-        kind=text(event.get("notification_type")) or "notification",
-        message=text(event.get("message")),
+        kind=as_text(event.get("notification_type")) or "notification",
+        message=as_text(event.get("message")),
     )
 
 
@@ -133,7 +133,7 @@ def keep(event: Event, seen: Observation, name: Any, **metadata: Any) -> None:
         Step(
             key=f"event:{fingerprint(event)}",
             module="Event",
-            command=text(name),
+            command=as_text(name),
             metadata={**metadata, "event": event},
             result=ResultInput(status="ok"),
         )
