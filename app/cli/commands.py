@@ -25,6 +25,10 @@ _COMMANDS = {
     "runs": "runs:runs",
     "orchestrations": "orchestrations:orchestrations",
     "decisions": "orchestrations:decisions",
+    "agents": "agents:agents",
+    "work-items": "work_items:work_items",
+    "claims": "work_items:claims",
+    "tracks": "work_items:tracks",
     "hook": "hook_command:hook",
 }
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.factories import World
+from tests.factories.fleet import conflict, granted, history, make_agents, make_items, silence
 from tests.factories.runs import post
-from tests.web.test_claims import conflict, granted, history, make_agents, make_items, silence
 
 
 async def keys(client: httpx.AsyncClient, path: str, key: str = "key", **params: Any) -> list[str]:
