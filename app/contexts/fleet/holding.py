@@ -17,6 +17,7 @@ from app.schemas.fleet import ReleaseReason
 from app.scope import Scope
 
 SWEEP_BATCH = 100
+UNDO_ATTEMPT = "ROLLBACK TO SAVEPOINT attempt"
 
 Answer = TypeVar("Answer")
 
@@ -50,7 +51,7 @@ async def retried(db: Db, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
             if deadlocked:
                 raise Unavailable("The work items are too busy right now; try again.") from error
             deadlocked = True
-        await db.driver.execute("ROLLBACK TO SAVEPOINT attempt")
+        await db.driver.execute(UNDO_ATTEMPT)
         del db.events[recorded:]
 
 
