@@ -156,7 +156,7 @@ async def test_the_fleet_knows_the_agent_from_any_event(world: World) -> None:
 async def test_a_session_in_another_project_is_left_alone(world: World) -> None:
     """An account-wide token finds it; a token made for one project writes nothing, and is told
     nothing. Only a metric counts it."""
-    account_wide = world.client()
+    account_wide = world.client(**{"X-Project": "*"})
     await post_all(account_wide, "claude-code", [claude("SessionStart-startup")])
     strict = world.client(await world.token_for(project_id=world.project_id))
     before = await session_of(account_wide, SESSION)
@@ -171,7 +171,7 @@ async def test_a_session_in_another_project_is_left_alone(world: World) -> None:
 
 
 async def test_an_agent_of_another_project_is_left_alone(world: World) -> None:
-    account_wide = world.client()
+    account_wide = world.client(**{"X-Project": "*"})
     await account_wide.put(f"/api/agents/{SESSION}", json={})
     strict = world.client(await world.token_for(project_id=world.project_id))
     await post_all(strict, "claude-code", [claude("UserPromptSubmit")])
