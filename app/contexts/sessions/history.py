@@ -7,13 +7,13 @@ row; `seq` numbers interactions 1, 2, 3… without a gap.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from app.contexts.sessions.documents import summary, without_digests
+from app.contexts.sessions.documents import shown, summary
 from app.db import Db
 from app.schemas.sessions import StoredInteraction
 from app.scope import Scope
@@ -181,6 +181,19 @@ async def find(
     return found
 
 
+async def find_last(
+    scope: Scope, db: Db, session_id: int, wanted: Callable[[StoredInteraction], bool]
+) -> StoredInteraction | None:
+    """The newest that is wanted, digests included. The session must be visible."""
+    documents, newest = await _read_tail(scope, db, session_id)
+    while (found := next(filter(wanted, reversed(documents)), None)) is None:
+        newest = documents[0].seq - 1 if documents else newest
+        if newest == 0:
+            return None
+        _, documents = await _read_page(scope, db, session_id, newest)
+    return found
+
+
 async def replace(scope: Scope, db: Db, session: LockedSession, document: StoredInteraction) -> int:
     """Store a changed interaction in its place; returns the session's version."""
     newest = document.seq == session.interaction_count
@@ -221,7 +234,7 @@ async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[St
         rows = await db.driver.fetch(_PAGES, scope.account_id, session_id, oldest, sealed_until)
         for row in rows:
             documents += (d for d in _decode(row["interactions"]) if d.seq <= sealed_until)
-    found = [without_digests(d) for d in documents + tail if oldest <= d.seq <= newest]
+    found = [shown(d) for d in documents + tail if oldest <= d.seq <= newest]
     return found if window.order == "asc" else found[::-1]
 
 
