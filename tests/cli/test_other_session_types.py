@@ -96,6 +96,14 @@ def test_a_type_that_cannot_take_a_result(server: Server) -> None:
     assert before["interactions"][-1]["result"] is None
 
 
+def test_a_command_that_would_tell_a_secret(server: Server) -> None:
+    """Redacted it would be another command, and one that nobody has quoted."""
+    session = server.json("sessions", "create", "--type", "TellingSessions")["id"]
+    response = post(server, f"/sessions/{session}/next-command")
+    assert (response.status_code, response.json()["code"]) == (409, "secret_in_command")
+    assert "ghp_" not in response.text
+
+
 def test_types_that_cannot_be_used_are_left_out(server: Server) -> None:
     known = {row["name"]: row for row in server.json("sessions", "types")["data"]}
     assert not known.keys() & set(LEFT_OUT)
