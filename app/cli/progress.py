@@ -45,6 +45,8 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         self._erase()
+        if not self._at_line_start:
+            click.echo(err=True)
 
     def show(self, name: str, chunk: bytes) -> None:
         self._bytes += len(chunk)

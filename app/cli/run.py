@@ -16,9 +16,9 @@ import msgspec
 from app.cli.client import Refused, code_of, post_patiently, reason
 from app.cli.credentials import load_credentials
 from app.cli.execution import execute
+from app.cli.kept_results import KeptResult, find_kept
 from app.cli.output import json_option
 from app.cli.progress import Progress, say, visible
-from app.cli.spool import Spooled, find_spooled
 
 INTERRUPTED = 130
 PROMPT_LINES = 20
@@ -61,7 +61,7 @@ class Runner:
 
     def run(self) -> str:
         """How the session ended. Raises Refused, Abort when a person does not want a command."""
-        status = self._post_spooled()
+        status = self._post_kept()
         while status == "active":
             response = post_patiently(f"{self._path}/next-command")
             if code_of(response) == "session_ended":
@@ -74,14 +74,14 @@ class Runner:
         say(f"session {self._session_id} is {status}")
         return status
 
-    def _post_spooled(self) -> str:
+    def _post_kept(self) -> str:
         status = "active"
-        for spooled in find_spooled(_url(), self._session_id):
+        for kept in find_kept(_url(), self._session_id):
             if self._yes or click.confirm(
-                f"The result of {spooled.step} was not posted. Post it now?", default=True, err=True
+                f"The result of {kept.step} was not posted. Post it now?", default=True, err=True
             ):
-                status = self._post(spooled)
-            spooled.discard()
+                status = self._post(kept)
+            kept.discard()
         return status
 
     def _carry_out(self, interaction: dict[str, Any]) -> str:
@@ -94,16 +94,16 @@ class Runner:
             say(f"  < … {len(lines) - PROMPT_LINES} more lines")
         if not self._yes:
             click.confirm("Run it?", default=True, abort=True, err=True)
-        spooled = Spooled(
+        kept = KeptResult(
             url=_url(),
             session_id=self._session_id,
             interaction_id=interaction["id"],
             step=step,
             result=self._execute(step, command),
         )
-        spooled.save()
-        status = self._post(spooled)
-        spooled.discard()
+        kept.save()
+        status = self._post(kept)
+        kept.discard()
         return status
 
     def _execute(self, step: str, command: dict[str, Any]) -> dict[str, int | str]:
@@ -113,16 +113,16 @@ class Runner:
             done = execute(command["command"], command["pipe"], self._folder, progress.show)
         return {"status": "ok" if done.code == 0 else "error", **done._asdict()}
 
-    def _post(self, spooled: Spooled) -> str:
+    def _post(self, kept: KeptResult) -> str:
         """The session's status, as far as the answer tells. A result that somebody else gave first
         stands."""
-        path = f"{self._path}/interactions/{spooled.interaction_id}/result"
-        response = post_patiently(path, spooled.result)
+        path = f"{self._path}/interactions/{kept.interaction_id}/result"
+        response = post_patiently(path, kept.result)
         if code_of(response) in {"already_completed", "not_found"}:
-            say(f"{spooled.step}: {reason(response)} This one is dropped.")
+            say(f"{kept.step}: {reason(response)} This one is dropped.")
             return "active"
         if not response.is_success:
-            raise Refused(f"{reason(response)} The result is kept in {spooled.path}")
+            raise Refused(f"{reason(response)} The result is kept in {kept.path}")
         answer = response.json()
         self._print(answer)
         result = answer["interaction"]["result"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from tests.cli.workflows import (
     api,
     interactions,
+    kept_results,
     new_session,
     results_of,
     run_json,
-    spooled,
     start_run,
 )
 from tests.servers import Server
@@ -40,7 +40,7 @@ def test_output_result_and_end(server: Server, tmp_path: Path) -> None:
     assert result["stderr"] == "problem\n"
     assert (result["status"], result["code"]) == ("ok", 0)
     assert result["duration_ms"] >= 0
-    assert spooled(server) == []
+    assert kept_results(server) == []
     again = server.run("run", str(session_id), "--yes", "--json")
     assert (again.returncode, again.stdout) == (0, '{"session_status":"complete"}\n')
 

@@ -12,10 +12,10 @@ import pytest
 
 from tests.cli.workflows import (
     interactions,
+    kept_results,
     new_session,
     results_of,
     run_json,
-    spooled,
     start_run,
     wait_until,
 )
@@ -56,7 +56,7 @@ def test_interrupted_while_a_command_runs(server: Server, tmp_path: Path, number
         assert not lives(int((tmp_path / name).read_text()))
     newest = interactions(server, session_id)[-1]
     assert (newest["step_name"], newest["result"]) == (CHECK, None)
-    assert spooled(server) == []
+    assert kept_results(server) == []
 
 
 def test_a_command_that_will_not_stop(server: Server, tmp_path: Path) -> None:
@@ -99,10 +99,10 @@ def test_killed_before_the_result_is_posted(tmp_path: Path) -> None:
     wait_until((tmp_path / "runs").exists, process)
     stop_server(server)
     (tmp_path / "go").touch()
-    wait_until(lambda: spooled(server), process)
+    wait_until(lambda: kept_results(server), process)
     process.kill()
     process.wait()
-    [kept] = spooled(server)
+    [kept] = kept_results(server)
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
     server = start_server(tmp_path, *port)
@@ -112,7 +112,7 @@ def test_killed_before_the_result_is_posted(tmp_path: Path) -> None:
         assert lines[0]["interaction"]["step_name"] == CHECK
         assert lines[0]["interaction"]["result"]["stdout"] == "done\n"
         assert lines[-1]["session_status"] == "complete"
-        assert spooled(server) == []
+        assert kept_results(server) == []
         assert (tmp_path / "runs").read_text() == "ran\n"
         # Once more, as if it had been killed just after posting: the same result is no conflict.
         kept.write_bytes(copy)
@@ -124,7 +124,7 @@ def test_killed_before_the_result_is_posted(tmp_path: Path) -> None:
         other = server.run("run", str(session_id), "--yes")
         assert other.returncode == 0
         assert f"{CHECK}: The interaction has another result already." in other.stderr
-        assert spooled(server) == []
+        assert kept_results(server) == []
         [result] = results_of(server, session_id, CHECK)
         assert result["stdout"] == "done\n"
     finally:
@@ -139,8 +139,8 @@ def test_a_person_may_drop_a_result(server: Server, tmp_path: Path) -> None:
     folder = server.home / ".local" / "state" / "agent-sessions" / "results"
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{session_id}-{pending['id']}.json"
-    spool = {"url": server.url, "session_id": session_id, "interaction_id": pending["id"]}
-    kept.write_text(json.dumps({**spool, "step": CHECK, "result": {"status": "error"}}))
+    result = {"url": server.url, "session_id": session_id, "interaction_id": pending["id"]}
+    kept.write_text(json.dumps({**result, "step": CHECK, "result": {"status": "error"}}))
     done = server.run("run", str(session_id), "--cwd", str(tmp_path), stdin="n\ny\ny\ny\n")
     assert done.returncode == 0, done.stderr
     assert not kept.exists()

@@ -71,7 +71,7 @@ def start_run(
     )
 
 
-def spooled(server: Server) -> list[Path]:
+def kept_results(server: Server) -> list[Path]:
     return [*(server.home / ".local" / "state" / "agent-sessions" / "results").glob("*.json")]
 
 

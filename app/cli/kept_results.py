@@ -8,7 +8,7 @@ import msgspec
 from app.cli.credentials import write_secret
 
 
-class Spooled(msgspec.Struct, kw_only=True):
+class KeptResult(msgspec.Struct, kw_only=True):
     url: str
     session_id: int
     interaction_id: str
@@ -27,16 +27,16 @@ class Spooled(msgspec.Struct, kw_only=True):
         self.path.unlink(missing_ok=True)
 
 
-def find_spooled(url: str, session_id: int) -> list[Spooled]:
+def find_kept(url: str, session_id: int) -> list[KeptResult]:
     """Those of this server and session, oldest first. Raises OSError naming a file that is none."""
     found = []
     for path in sorted(_folder().glob(f"{session_id}-*.json")):
         try:
-            spooled = msgspec.json.decode(path.read_bytes(), type=Spooled)
+            kept = msgspec.json.decode(path.read_bytes(), type=KeptResult)
         except msgspec.DecodeError as error:
             raise OSError(f"{path} is no result: {error}") from None
-        if spooled.url == url:
-            found.append(spooled)
+        if kept.url == url:
+            found.append(kept)
     return found
 
 
