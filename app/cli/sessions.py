@@ -149,8 +149,8 @@ def list_session_types(*, as_json: bool) -> None:
         print_json(page)
         return
     print_table(
-        ["name", "steps", "description"],
-        [(row["name"], " → ".join(row["steps"]), row["description"]) for row in page["data"]],
+        ["name", "title", "steps"],
+        [(row["name"], row["title"], " → ".join(row["steps"])) for row in page["data"]],
     )
 
 

@@ -45,6 +45,21 @@ def test_output_result_and_end(server: Server, tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (0, '{"session_status":"complete"}\n')
 
 
+def test_asking_without_running(server: Server) -> None:
+    listed = server.run("sessions", "types").stdout
+    assert "RunIntegrationTests → FixIntegrationFailures → Finalize" in " ".join(listed.split())
+    assert len(server.json("sessions", "types")["data"]) >= 6
+    created = server.run("sessions", "create", "--type", "IntegrationSessions", "--title", "All")
+    number = created.stdout.removeprefix("session ").partition(":")[0]
+    assert created.stdout == f"session {number}: All\n"
+    asked = server.run("sessions", "next-command", number).stdout
+    assert asked.startswith("Initialize  ")
+    assert "\n  $ branch=integration-all\n" in asked
+    assert server.json("sessions", "next-command", number)["id"] in asked
+    unknown = server.run("sessions", "create", "--type", "Dance")
+    assert (unknown.returncode, "IntegrationSessions" in unknown.stderr) == (1, True)
+
+
 def test_lines_for_programs(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "echo out; exit 3")
     lines = run_json(server, session_id, tmp_path)

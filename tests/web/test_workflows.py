@@ -153,6 +153,7 @@ async def test_twenty_ask_at_once_and_twenty_answer(world: World) -> None:
     assert sorted(a.status_code for a in asked) == [200] * 19 + [201]
     assert len({a.text for a in asked}) == 1
     interaction = asked[0].json()
+    assert not interaction.keys() & {"posted", "workflow"}
     assert asked[0].headers["location"].endswith(f"{session}/interactions/{interaction['id']}")
     path = f"{session}/interactions/{interaction['id']}/result"
     results = [{"status": "ok", "stdout": str(number)} for number in range(20)]
