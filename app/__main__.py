@@ -5,7 +5,7 @@ import sys
 
 def main() -> None:
     # A hook runs on an agent's critical path: it must not pay for what the other commands import.
-    if sys.argv[1:2] == ["hook"]:
+    if sys.argv[1:2] == ["hook"] and not any(word.startswith("-") for word in sys.argv[2:]):
         from app.cli.hook import main as hook  # noqa: PLC0415 - see above
 
         sys.exit(hook(sys.argv[2:]))

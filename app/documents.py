@@ -14,7 +14,7 @@ def clean_text(text: str) -> str:
 
 def clean(document: Any) -> Any:
     """A JSON value without secrets, each of its strings at most 256 KiB."""
-    return _truncate_all(redact_document(document))
+    return truncate_all(redact_document(document))
 
 
 def truncate(text: str, limit: int = MAX_STRING_BYTES) -> str:
@@ -53,11 +53,12 @@ def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _truncate_all(value: Any) -> Any:
+def truncate_all(value: Any) -> Any:
+    """A JSON value with each of its strings cut as `truncate` does."""
     if isinstance(value, str):
         return truncate(value)
     if isinstance(value, list):
-        return [_truncate_all(item) for item in value]
+        return [truncate_all(item) for item in value]
     if isinstance(value, dict):
-        return {key: _truncate_all(item) for key, item in value.items()}
+        return {key: truncate_all(item) for key, item in value.items()}
     return value

@@ -1,8 +1,7 @@
 """What happened, for whoever follows the account: recorded in the transaction of the change."""
 
 import datetime
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -91,15 +90,16 @@ async def trim_events(scope: Scope, db: Db, kept: datetime.timedelta) -> None:
     await db.driver.execute(_TRIM, scope.account_id, kept)
 
 
-def shown_to(scope: Scope, session_id: int | None) -> Callable[[FeedEventOut], bool]:
-    """The filter of `list_events`, for events that are at hand already."""
+class Shown(NamedTuple):
+    """The filter of `list_events`, for events that are at hand already. None filters nothing."""
 
-    def is_shown(event: FeedEventOut) -> bool:
-        if scope.project_id is not None and event.project_id != scope.project_id:
+    project_id: int | None
+    session_id: int | None
+
+    def __call__(self, event: FeedEventOut) -> bool:
+        if self.project_id is not None and event.project_id != self.project_id:
             return False
-        return session_id is None or _concerns(event, session_id)
-
-    return is_shown
+        return self.session_id is None or _concerns(event, self.session_id)
 
 
 def _concerns(event: FeedEventOut, session_id: int) -> bool:

@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from app import feed
-from app.contexts import continuity, idempotency
+from app.contexts import continuity, fleet, idempotency
 from app.db import Database, Role
 from app.errors import Unavailable
 from app.schemas.retention import Expired
@@ -76,10 +76,11 @@ class Jobs:
 
 async def mark_stale(database: Database, account_id: int) -> None:
     scope = Scope(account_id=account_id, role=Role.SYSTEM)
-    marked = True
-    while marked:
-        async with database.transaction(scope) as db:
-            marked = await continuity.mark_stale_instances(scope, db) > 0
+    for mark in (continuity.mark_stale_instances, fleet.mark_stale_agents):
+        marked = True
+        while marked:
+            async with database.transaction(scope) as db:
+                marked = await mark(scope, db) > 0
 
 
 async def retain(database: Database, *, dry_run: bool = False) -> dict[int, Expired]:

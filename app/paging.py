@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Select, tuple_
+from sqlalchemy import Label, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import Db
@@ -16,6 +16,7 @@ from app.models.base import Base
 from app.schemas.base import MAX_BIGINT, Page
 
 Row = TypeVar("Row", bound=Base)
+Key = InstrumentedAttribute[Any] | Label[Any]
 
 
 class PageRequest(NamedTuple):
@@ -28,11 +29,11 @@ class PageRequest(NamedTuple):
 async def fetch_page(
     db: Db,
     statement: Select[tuple[Row]],
-    keys: Sequence[InstrumentedAttribute[Any]],
+    keys: Sequence[Key],
     request: PageRequest,
     *,
     descending: bool = True,
-    columns: Sequence[InstrumentedAttribute[Any]] = (),
+    columns: Sequence[Key] = (),
 ) -> Page[Row]:
     """`keys` are unique together. With `columns`, plain rows of these instead of models: loading
     models takes most of the time of a long page. Raises Invalid for a cursor of another list.
@@ -53,12 +54,12 @@ async def fetch_page(
     return Page(data=rows, next_cursor=encode_cursor(rows[-1], keys) if more else None)
 
 
-def encode_cursor(row: Base, keys: Sequence[InstrumentedAttribute[Any]]) -> str:
+def encode_cursor(row: Base, keys: Sequence[Key]) -> str:
     values = {key.key: getattr(row, key.key) for key in keys}
     return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, keys: Sequence[InstrumentedAttribute[Any]]) -> tuple[Any, ...]:
+def decode_cursor(cursor: str, keys: Sequence[Key]) -> tuple[Any, ...]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         values = msgspec.json.decode(base64.urlsafe_b64decode(padded.encode("ascii")), type=dict)
@@ -69,7 +70,7 @@ def decode_cursor(cursor: str, keys: Sequence[InstrumentedAttribute[Any]]) -> tu
         raise Invalid.field("cursor", "is not a next_cursor of this list") from None
 
 
-def _key_value(key: InstrumentedAttribute[Any], value: Any) -> Any:
+def _key_value(key: Key, value: Any) -> Any:
     python_type = key.type.python_type
     converted = msgspec.convert(value, python_type)
     if python_type is int and not -MAX_BIGINT <= converted <= MAX_BIGINT:

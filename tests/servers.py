@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-SECRETS = ("AGENT_SESSIONS_TOKEN", "AGENT_SESSIONS_URL", "DATABASE_URL", "XDG_CONFIG_HOME")
+SECRETS = (
+    "AGENT_SESSIONS_TOKEN",
+    "AGENT_SESSIONS_URL",
+    "DATABASE_URL",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+)
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:

@@ -26,7 +26,14 @@ _COMMANDS = {
     "runs": "runs:runs",
     "orchestrations": "orchestrations:orchestrations",
     "decisions": "orchestrations:decisions",
+    "agents": "agents:agents",
+    "work-items": "work_items:work_items",
+    "claims": "work_items:claims",
+    "tracks": "work_items:tracks",
     "hook": "hook_command:hook",
+    "install-hooks": "install:install_hooks",
+    "uninstall-hooks": "install:uninstall_hooks",
+    "import": "import_command:import_transcripts",
 }
 
 

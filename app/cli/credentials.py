@@ -22,6 +22,12 @@ def credentials_path() -> Path:
     return Path(configured or Path.home() / ".config") / "agent-sessions" / "credentials.json"
 
 
+def state_folder() -> Path:
+    """What we remember between two commands of this user, by the XDG base directory rules."""
+    configured = os.environ.get("XDG_STATE_HOME")
+    return Path(configured or Path.home() / ".local" / "state") / "agent-sessions"
+
+
 def load_credentials() -> Credentials | None:
     """None when there is no token."""
     saved: dict[str, str] = {}

@@ -9,10 +9,15 @@ from typing import Any, NamedTuple
 import click
 
 from app import migrations
+from app.cli.agent_hooks import AGENTS
 from app.cli.backup import backup, restore
+from app.cli.credentials import load_credentials
+from app.cli.install import installed
 from app.cli.local import data_dir_option, database_settings, with_database
 from app.cli.output import json_option, print_json
+from app.cli.spool import spool_of
 from app.db import Database, current_revision, is_bound_by_row_security
+from app.errors import Invalid
 
 _LOW_DISK = 1024**3
 
@@ -83,7 +88,7 @@ def doctor(data_dir: Path, *, as_json: bool) -> None:
         findings = with_database(data_dir, _examine, migrated=False)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
         findings = [Finding("database", ok=False, detail=" ".join(str(error).split()))]
-    findings.append(_disk(data_dir))
+    findings += [_disk(data_dir), _hooks(), _spool()]
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
@@ -134,6 +139,28 @@ def _disk(data_dir: Path) -> Finding:
     existing = next((p for p in (data_dir, *data_dir.parents) if p.exists()), Path(os.sep))
     free = shutil.disk_usage(existing).free
     return Finding("disk", ok=free > _LOW_DISK, detail=f"{free / 1024**3:.1f} GiB free")
+
+
+def _hooks() -> Finding:
+    """None is no fault: not every machine that runs this has an agent."""
+    try:
+        found = [a for a in AGENTS if any(installed(a, project=where) for where in (False, True))]
+    except Invalid as error:
+        return Finding(
+            "hooks", ok=False, detail=f"{error.errors[0].path} {error.errors[0].message}"
+        )
+    return Finding("hooks", ok=True, detail=f"installed for {', '.join(found) or 'no agent'}")
+
+
+def _spool() -> Finding:
+    credentials = load_credentials()
+    if credentials is None:
+        return Finding("spool", ok=True, detail="no token here, so nothing waits")
+    spool = spool_of(credentials)
+    waiting, dropped = len(spool.entries()), spool.dropped()
+    advice = "; `agent-sessions hook --flush` delivers them" if waiting else ""
+    detail = f"{waiting} events wait, {dropped} were dropped because it was full{advice}"
+    return Finding("spool", ok=not dropped, detail=detail)
 
 
 def _report(as_json: bool, **fields: Any) -> None:

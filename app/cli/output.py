@@ -20,3 +20,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     Console().print(table)
+
+
+def show_fields(row: dict[str, Any], *, as_json: bool) -> None:
+    """Those that say something, one a line."""
+    if as_json:
+        print_json(row)
+        return
+    for name, value in row.items():
+        if value not in (None, {}):
+            click.echo(f"{name}: {value}")

@@ -7,7 +7,17 @@ import msgspec
 from app import feed
 from app.db import Db
 from app.errors import Forbidden, Invalid
-from app.models import Component, Device, Orchestration, Project, Run, Session, SupervisorSession
+from app.models import (
+    Agent,
+    Component,
+    Device,
+    Orchestration,
+    Project,
+    Run,
+    Session,
+    SupervisorSession,
+    WorkItem,
+)
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
@@ -64,7 +74,7 @@ async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
         .where(Session.project_id == project_id)
         .values(project_id=None, component_id=None, version=Session.version + 1)
     )
-    for model in (Device, Orchestration, Run, SupervisorSession):
+    for model in (Agent, WorkItem, Device, Orchestration, Run, SupervisorSession):
         await db.session.execute(
             scope.update(model).where(model.project_id == project_id).values(project_id=None)
         )

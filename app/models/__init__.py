@@ -18,6 +18,7 @@ from app.models.evidence import (
     RunState,
 )
 from app.models.feed import FeedCounter, FeedEventRow
+from app.models.fleet import Agent, Claim, FleetSettings, WorkItem, WorkItemConflict
 from app.models.idempotency import IdempotencyKey
 from app.models.orchestrations import (
     Orchestration,
@@ -30,14 +31,17 @@ from app.models.sessions import InteractionKey, InteractionPage, Session
 
 __all__ = [
     "Account",
+    "Agent",
     "ApiToken",
     "Base",
     "Checkpoint",
+    "Claim",
     "Component",
     "ContinuitySettings",
     "Device",
     "FeedCounter",
     "FeedEventRow",
+    "FleetSettings",
     "IdempotencyKey",
     "InteractionKey",
     "InteractionPage",
@@ -60,4 +64,6 @@ __all__ = [
     "SupervisorSession",
     "User",
     "UserPreference",
+    "WorkItem",
+    "WorkItemConflict",
 ]

@@ -26,6 +26,10 @@ class Output(msgspec.Struct, kw_only=True):
     """A response body."""
 
 
+class Live(Output):
+    """Some of it changes by the mere passing of time, so it has no ETag."""
+
+
 class Page(msgspec.Struct, Generic[Item]):
     """One page of a list; `next_cursor` is null on the last one."""
 

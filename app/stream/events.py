@@ -66,7 +66,7 @@ class Follower:
 
     async def follow(self, after: int | None) -> AsyncGenerator[bytes]:
         """Empty chunks are occasions to look at the clock."""
-        listener = Listener(feed.shown_to(self._scope, self._session_id))
+        listener = Listener(feed.Shown(self._scope.project_id, self._session_id))
         channel = await self._hub.join(self._scope, listener)
         try:
             self._last = channel.position if after is None else await self._resumed(after)

@@ -36,15 +36,15 @@ _Lost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable)
 class Listener:
     """One stream's share of an account's events."""
 
-    def __init__(self, wanted: Callable[[FeedEventOut], bool]) -> None:
-        self.wanted = wanted
+    def __init__(self, shown: feed.Shown) -> None:
+        self.shown = shown
         self.waiting: deque[FeedEventOut] = deque()
         self.wake = asyncio.Event()
         # Too slow to keep up: it has to read the table from its own position.
         self.behind = False
 
     def offer(self, event: FeedEventOut) -> None:
-        if self.behind or not self.wanted(event):
+        if self.behind:
             return
         if len(self.waiting) == MAX_WAITING:
             self.waiting.clear()
@@ -55,18 +55,23 @@ class Listener:
 
 
 class Channel:
-    """One account's listeners, and the position in its feed up to which all were offered all."""
+    """One account's listeners, and the position in its feed up to which all were offered all.
+
+    Those who are shown the same stand together: what they are not shown costs one look for all.
+    """
 
     def __init__(self, position: int) -> None:
         self.position = position
-        self.listeners: set[Listener] = set()
+        self.listeners: dict[feed.Shown, set[Listener]] = {}
         self.changed = asyncio.Event()
 
     def offer(self, events: list[FeedEventOut]) -> None:
         """Without awaiting in between, so that whoever joins knows where it stands."""
         for event in events:
-            for listener in self.listeners:
-                listener.offer(event)
+            for shown, listeners in self.listeners.items():
+                if shown(event):
+                    for listener in listeners:
+                        listener.offer(event)
             self.position = event.sequence
 
 
@@ -100,8 +105,9 @@ class Hub:
         """Every stream ends at once; its client resumes elsewhere with its Last-Event-ID."""
         self.closing = True
         for channel in self._channels.values():
-            for listener in channel.listeners:
-                listener.wake.set()
+            for listeners in channel.listeners.values():
+                for listener in listeners:
+                    listener.wake.set()
 
     async def join(self, scope: Scope, listener: Listener) -> Channel:
         """From the channel's position on, the listener is offered everything."""
@@ -110,7 +116,7 @@ class Hub:
             async with self._database.transaction(scope) as db:
                 bounds = await feed.feed_bounds(scope, db)
             channel = self._channels.setdefault(scope.account_id, Channel(bounds.newest))
-        channel.listeners.add(listener)
+        channel.listeners.setdefault(listener.shown, set()).add(listener)
         if scope.account_id not in self._readers:
             reader = asyncio.create_task(self._read(scope.account_id, channel))
             self._readers[scope.account_id] = reader
@@ -118,7 +124,9 @@ class Hub:
 
     def leave(self, scope: Scope, listener: Listener) -> None:
         channel = self._channels[scope.account_id]
-        channel.listeners.discard(listener)
+        channel.listeners[listener.shown].discard(listener)
+        if not channel.listeners[listener.shown]:
+            del channel.listeners[listener.shown]
         if not channel.listeners:
             del self._channels[scope.account_id]
             self._readers.pop(scope.account_id).cancel()

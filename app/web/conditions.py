@@ -6,14 +6,16 @@ from typing import Any
 from litestar import Request, Response
 from litestar.types import Message
 
+from app.schemas.base import Live
 from app.scope import version_of
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 async def add_etag(response: Response[Any]) -> Response[Any]:
-    """A single resource carries its version; lists and other answers have none."""
-    version = version_of(response.content)
+    """A single resource carries its version; lists and what is live have none."""
+    live = isinstance(response.content, Live)
+    version = None if live else version_of(response.content)
     if version is not None:
         response.set_header("ETag", f'"{version}"')
     return response

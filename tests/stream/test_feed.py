@@ -15,12 +15,13 @@ import asyncpg
 import httpx
 import pytest
 
-from app import feed
+from app import embedded, feed
 from tests.factories import World
 from tests.servers import Server, start_server, stop_server
 
 BODY = {"type": "RecordedSessions"}
-SECONDS = 12.0
+# Twice: with one worker and with two.
+SECONDS = 30.0
 Make = Callable[[], Awaitable[World]]
 
 
@@ -179,6 +180,40 @@ async def test_a_server_stops_with_open_streams(tmp_path: Path) -> None:
         assert await asyncio.to_thread(stop_server, server) == 0
         assert time.monotonic() - started < 5
         assert await asyncio.gather(*ended) == [None] * 20
+
+
+async def test_a_server_that_stops_finishes_what_it_has_begun(tmp_path: Path) -> None:
+    """A write that waits for a row lock while the server is told to stop is answered and kept."""
+    server = start_server(tmp_path)
+    with embedded.start(server.data_dir) as cluster:
+        async with httpx.AsyncClient(timeout=20, headers=headers(server)) as client:
+            made = await client.post(f"{server.url}/api/sessions", json=BODY)
+            path = f"{server.url}{made.headers['location']}"
+            holder = await asyncpg.connect(cluster.url)
+            async with holder.transaction():
+                await holder.execute("SELECT FROM sessions FOR UPDATE")
+                body = {"command": {"module": "Bash", "command": "true"}}
+                write = asyncio.create_task(client.post(f"{path}/interactions", json=body))
+                await _until_waiting(cluster.url)
+                server.process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.5)
+                assert not write.done()
+            await holder.close()
+            assert (await write).status_code == 201
+        assert await asyncio.to_thread(server.process.wait, 30) == 0
+    restarted = await asyncio.to_thread(start_server, tmp_path)
+    listed = await asyncio.to_thread(restarted.json, "sessions", "list")
+    [session] = listed["data"]
+    assert session["interaction_count"] == 1
+    await asyncio.to_thread(stop_server, restarted)
+
+
+async def _until_waiting(database_url: str) -> None:
+    watcher = await asyncpg.connect(database_url)
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    while not await watcher.fetchval(waiting):  # noqa: ASYNC110 - it happens in another process
+        await asyncio.sleep(0.02)
+    await watcher.close()
 
 
 class Crowd:

@@ -12,6 +12,12 @@ NATURE = "transform-csv"
 MOVE = {"project_id": None}
 ORCHESTRATION = {"session_type": "venture_workflow", "chairman_oversight": True}
 AGENT = "01a1fdb6-0000-7000-8000-000000000001"
+CONFLICT = {
+    "work_item_a": "SD-1",
+    "work_item_b": "SD-0",
+    "conflict_type": "file_overlap",
+    "severity": "warning",
+}
 
 # A valid body for every operation that takes one.
 BODIES: dict[str, Any] = {
@@ -68,8 +74,25 @@ BODIES: dict[str, Any] = {
     "log_commands": {"command_type": "task", "action": "spawn_subagent"},
     "create_checkpoint": {"work_state": {"phase": "implementation"}},
     "update_continuity_settings": {"stale_minutes": 10},
+    "register_agent": {"codebase": "/src"},
+    "record_agent_heartbeats": {"session_ids": ["agent-1"]},
+    "release_claim": {"reason": "manual"},
+    "move_agent": MOVE,
+    "update_fleet_settings": {"stale_after_seconds": 300},
+    "create_work_item": {"key": "SD-2", "title": "Another"},
+    "update_work_item": {"title": "Renamed"},
+    "claim_work_item": {"session_id": "agent-1"},
+    "claim_next_work_item": {"session_id": "agent-1"},
+    "complete_work_item": {"fencing_token": 1},
+    "move_work_item": MOVE,
+    "create_work_item_conflict": CONFLICT,
+    "resolve_work_item_conflict": {"resolution_notes": "merged"},
     "ingest_event": {"session_id": "x", "hook_event_name": "SessionStart"},
+    "import_events": [{"session_id": "x", "hook_event_name": "SessionStart"}],
 }
+
+# Parameters that an operation does not work without.
+QUERIES: dict[str, dict[str, str]] = {"can_claim_work_item": {"session_id": "agent-1"}}
 
 
 async def make_rows(world: World) -> dict[str, Any]:
@@ -91,6 +114,12 @@ async def make_rows(world: World) -> dict[str, Any]:
     instance = await post(client, "/api/instances", BODIES["register_instance"])
     checkpoints = f"/api/instances/{instance['instance_id']}/checkpoints"
     checkpoint = await post(client, checkpoints, BODIES["create_checkpoint"])
+    await client.put("/api/agents/agent-1")
+    for key in ("SD-0", "SD-1"):
+        await post(client, "/api/work-items", {"key": key, "title": key})
+    claimed = {"session_id": "agent-1"}
+    claim = (await post(client, "/api/work-items/SD-1/claim", claimed, 200))["claim"]
+    conflict = await post(client, "/api/work-item-conflicts", CONFLICT)
     return {
         "account_id": world.account_id,
         "project_id": world.project_id,
@@ -110,4 +139,8 @@ async def make_rows(world: World) -> dict[str, Any]:
         "agent_id": AGENT,
         "instance_id": instance["instance_id"],
         "checkpoint_id": checkpoint["checkpoint_id"],
+        "agent_session_id": "agent-1",
+        "work_item_key": "SD-1",
+        "claim_id": claim["id"],
+        "conflict_id": conflict["id"],
     }

@@ -19,6 +19,7 @@ CONTEXTS = (
     "app.contexts.runs",
     "app.contexts.orchestrations",
     "app.contexts.continuity",
+    "app.contexts.fleet",
     "app.feed",
 )
 

@@ -12,7 +12,7 @@ import pytest
 from app.contexts import accounts
 from app.web.routes import ROUTES
 from tests.factories import World, make_world
-from tests.web.operations import BODIES, make_rows
+from tests.web.operations import BODIES, QUERIES, make_rows
 
 MISSING = 2**40
 
@@ -38,7 +38,8 @@ class Operation(NamedTuple):
 
     async def call(self, client: httpx.AsyncClient, ids: dict[str, Any]) -> httpx.Response:
         json = BODIES.get(self.name)
-        return await client.request(self.method, self.url(ids), json=json)
+        params = QUERIES.get(self.name)
+        return await client.request(self.method, self.url(ids), json=json, params=params)
 
 
 OPERATIONS = [
@@ -48,7 +49,13 @@ OPERATIONS = [
     for handler in ROUTES
 ]
 GUARDED = [o for o in OPERATIONS if o.name not in PUBLIC]
-WITH_ROW = [o for o in GUARDED if any(p.endswith("_id") for p in o.parameters)]
+# It makes the row that it names.
+UPSERTS = {"register_agent"}
+WITH_ROW = [
+    o
+    for o in GUARDED
+    if any(p.endswith(("_id", "_key")) for p in o.parameters) and o.name not in UPSERTS
+]
 WRITES = [o for o in GUARDED if o.method != "GET" and o.name not in FOR_VIEWERS]
 
 
@@ -81,7 +88,7 @@ async def test_another_accounts_row_does_not_exist(
 ) -> None:
     stranger = await make()
     client = stranger.client()
-    missing = {**ids, **{p: MISSING for p in operation.parameters if p.endswith("_id")}}
+    missing = {**ids, **{p: MISSING for p in operation.parameters if p.endswith(("_id", "_key"))}}
     for name in ("interaction_id", "orchestration_id", "action_id", "decision_id", "checkpoint_id"):
         missing[name] = uuid4()
     foreign = await operation.call(client, ids)
@@ -161,7 +168,10 @@ async def test_lists_show_one_account_only(
     ids: dict[str, Any], make: Callable[[], Awaitable[World]]
 ) -> None:
     client = (await make()).client()
-    for path in ("sessions", "components", "instances", "events", "commands", "checkpoints"):
+    for path in (
+        *("sessions", "components", "instances", "events", "commands", "checkpoints"),
+        *("agents", "work-items", "claims", "work-item-conflicts"),
+    ):
         assert (await client.get(f"/api/{path}")).json() == {"data": [], "next_cursor": None}
     for kind in ("account", "project", "member", "token"):
         [row] = (await client.get(f"/api/{kind}s")).json()["data"]

@@ -3,31 +3,96 @@
 Nothing an agent sends is an error as long as it is a JSON object: what nobody knows is kept.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
-from app.contexts.hooks import claude_code
-from app.contexts.sessions import observe
+from app.contexts import fleet
+from app.contexts.hooks import claude_code, codex, gemini, opencode
+from app.contexts.sessions import is_outside, observe
 from app.db import Db
-from app.errors import Invalid, NotFound
+from app.errors import Conflict, Invalid, NotFound
 from app.schemas.hooks import Observation
 from app.scope import Scope
 
-_TRANSLATORS: dict[str, Callable[[dict[str, Any]], Observation | None]] = {
+Event = dict[str, Any]
+# `nothing`: it tells of no session. `outside`: its session lives outside the token's project.
+Outcome = Literal["stored", "nothing", "outside"]
+
+_TRANSLATORS: dict[str, Callable[[Event], Observation | None]] = {
     "claude-code": claude_code.translate,
+    "codex": codex.translate,
+    "gemini": gemini.translate,
+    "opencode": opencode.translate,
 }
 
 
-async def ingest_event(scope: Scope, db: Db, agent: str, event: object) -> int | None:
-    """The id of the session the event belongs to; None when it belongs to none we may write to.
+async def ingest_event(
+    scope: Scope, db: Db, agent: str, event: object, *, hostname: str | None = None
+) -> Outcome:
+    """Every event is a sign of life of its agent, on the machine `hostname` where that is known.
 
     Raises NotFound for an agent nobody knows, Invalid for an event that is not an object.
     """
     scope.require_write()
-    translate = _TRANSLATORS.get(agent)
-    if translate is None:
-        raise NotFound
+    translate = _translator(agent)
     if not isinstance(event, dict):
         raise Invalid.field("", "must be a JSON object")
     observation = translate(event)
-    return None if observation is None else await observe(scope, db, observation)
+    if observation is None:
+        return "nothing"
+    session_id = observation.external_id
+    if await is_outside(scope, db, session_id):
+        return "outside"
+    try:
+        await fleet.observe_agent(
+            scope,
+            db,
+            session_id,
+            codebase=observation.state.get("cwd"),
+            hostname=hostname,
+            metadata={"agent": agent},
+        )
+    except Conflict:
+        return "outside"
+    if observation.ended is not None:
+        await fleet.end_agent(scope, db, session_id)
+    if await observe(scope, db, observation) is None:
+        # Created this very moment: sent again, the event will find it.
+        raise Conflict("The session is in another project.", code="key_in_other_project")
+    return "stored"
+
+
+async def import_events(scope: Scope, db: Db, agent: str, events: Sequence[Event]) -> int:
+    """How many of the events belong to a session that may be written to.
+
+    What happened in the past: it adds what the hooks missed, and neither brings a session back to
+    life nor its agent. An event that is there already, from here or from a hook, changes nothing.
+    """
+    scope.require_write()
+    translate = _translator(agent)
+    observations = [seen for event in events if (seen := translate(event)) is not None]
+    stored = 0
+    for seen in _joined(observations):
+        if await observe(scope, db, seen, live=False) is not None:
+            stored += len(seen.steps)
+    return stored
+
+
+def _translator(agent: str) -> Callable[[Event], Observation | None]:
+    if agent not in _TRANSLATORS:
+        raise NotFound
+    return _TRANSLATORS[agent]
+
+
+def _joined(observations: list[Observation]) -> list[Observation]:
+    """One for each run of events of the same session: its row is then written once."""
+    joined: list[Observation] = []
+    for seen in observations:
+        if joined and joined[-1].external_id == seen.external_id:
+            last = joined[-1]
+            last.steps = [*last.steps, *seen.steps]
+            last.state = {**last.state, **seen.state}
+            last.title = last.title or seen.title
+        else:
+            joined.append(seen)
+    return joined

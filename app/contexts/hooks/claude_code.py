@@ -1,81 +1,79 @@
-"""The hook events of Claude Code, as it documents them.
+"""The hook events of Claude Code, as it documents them; Codex sends the same shapes.
 
-They carry neither a time nor a number: their order is the order of arrival.
+They carry neither a time nor a number: their order is the order of arrival. What is read from a
+transcript carries the transcript's `timestamp`.
 """
 
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from app.schemas.hooks import Observation, Step, Waiting
-from app.schemas.sessions import ResultInput, ResultStatus
-
-Event = dict[str, Any]
+from app.contexts.hooks.reading import (
+    Event,
+    as_text,
+    external_id,
+    fingerprint,
+    keep,
+    main_argument,
+    milliseconds,
+    module_of,
+    notification_wait,
+    permission_wait,
+    texts,
+    timed,
+    tool_result,
+    without,
+)
+from app.schemas.hooks import Observation, Step
+from app.schemas.sessions import ResultInput
 
 # Fields with a place of their own; all others are kept in `metadata.event`.
 _COMMON = frozenset(
-    "session_id transcript_path cwd hook_event_name prompt_id permission_mode effort model "
-    "agent_id agent_type source".split()
+    "session_id transcript_path cwd hook_event_name prompt_id turn_id permission_mode effort model "
+    "agent_id agent_type source timestamp".split()
 )
 _TOOL = _COMMON | frozenset(
-    "tool_name tool_input tool_use_id tool_response error is_interrupt duration_ms".split()
+    "tool_name tool_input tool_use_id tool_response tool_calls error is_interrupt "
+    "duration_ms".split()
 )
 _PROMPT = _COMMON | frozenset(
     "prompt last_assistant_message stop_hook_active background_tasks session_crons error".split()
 )
-# The one argument that says what a tool does, by order of preference.
-_MAIN_ARGUMENTS = (
-    "command",
-    "file_path",
-    "notebook_path",
-    "path",
-    "pattern",
-    "url",
-    "query",
-    "prompt",
-    "description",
-)
+# What names a prompt: Claude Code's word and Codex's. Older versions have none.
+_PROMPT_IDS = ("prompt_id", "turn_id")
 _EXIT_CODE = re.compile(r"Exit code (-?[0-9]{1,9})\b")
 _NOTIFICATION = "<task-notification>"
-_MAX_EXTERNAL_ID = 200
-_MAX_MODULE = 200
 
 
 def translate(event: Event) -> Observation | None:
     """None for an event without a session id: it belongs to nothing we know."""
-    session_id = event.get("session_id")
-    if not isinstance(session_id, str) or not 0 < len(session_id) <= _MAX_EXTERNAL_ID:
+    session_id = external_id(event.get("session_id"))
+    if session_id is None:
         return None
-    seen = Observation(external_id=session_id, agent="claude_code", state=_state(event))
+    seen = Observation(
+        external_id=session_id,
+        agent="claude_code",
+        state=texts(event, "cwd", "model", "transcript_path"),
+    )
     name = event.get("hook_event_name")
     handler = _HANDLERS.get(name) if isinstance(name, str) else None
     (handler or _other)(event, seen)
-    return seen
-
-
-def _state(event: Event) -> dict[str, Any]:
-    """Only text, so that a merge never deletes what an earlier event told."""
-    names = ("cwd", "model", "transcript_path")
-    return {name: event[name] for name in names if isinstance(event.get(name), str)}
+    return timed(seen, event.get("timestamp"))
 
 
 def _session_start(event: Event, seen: Observation) -> None:
-    if isinstance(event.get("source"), str):
-        seen.state["source"] = event["source"]
-    rest = _unknown(event, _COMMON)
+    seen.state |= texts(event, "source")
+    rest = without(event, _COMMON)
     if rest:
         seen.state["start"] = rest
 
 
 def _session_end(event: Event, seen: Observation) -> None:
-    seen.ended = _text(event.get("reason")) or "ended"
+    seen.ended = as_text(event.get("reason")) or "ended"
 
 
 def _user_prompt(event: Event, seen: Observation) -> None:
-    prompt = _text(event.get("prompt"))
+    prompt = as_text(event.get("prompt"))
     module = "TaskNotification" if prompt.startswith(_NOTIFICATION) else "UserPrompt"
     if module == "UserPrompt":
         seen.title = prompt.strip().partition("\n")[0]
@@ -84,19 +82,19 @@ def _user_prompt(event: Event, seen: Observation) -> None:
             key=_prompt_key(event),
             module=module,
             command=prompt,
-            metadata=_metadata(event, _PROMPT, "permission_mode", "prompt_id"),
+            metadata=_metadata(event, _PROMPT, "permission_mode", *_PROMPT_IDS),
         )
     ]
 
 
 def _stop(event: Event, seen: Observation) -> None:
     _end_prompt(
-        event, seen, ResultInput(status="ok", stdout=_text(event.get("last_assistant_message")))
+        event, seen, ResultInput(status="ok", stdout=as_text(event.get("last_assistant_message")))
     )
 
 
 def _stop_failure(event: Event, seen: Observation) -> None:
-    message = _text(event.get("last_assistant_message")) or _text(event.get("error"))
+    message = as_text(event.get("last_assistant_message")) or as_text(event.get("error"))
     _end_prompt(
         event,
         seen,
@@ -106,14 +104,16 @@ def _stop_failure(event: Event, seen: Observation) -> None:
 
 def _end_prompt(event: Event, seen: Observation, result: ResultInput) -> None:
     """Several stops may end one prompt; the newest answer is the one that counts."""
+    named = _prompt_id(event) is not None
     seen.steps = [
         Step(
             key=_prompt_key(event),
+            finds="named" if named else "newest",
+            repeats=not named,
             module="UserPrompt",
-            metadata=_metadata(event, _PROMPT, "prompt_id"),
+            metadata=_metadata(event, _PROMPT, *_PROMPT_IDS),
             result=result,
             settles="always",
-            newest_open=not isinstance(event.get("prompt_id"), str),
         )
     ]
 
@@ -123,18 +123,18 @@ def _pre_tool(event: Event, seen: Observation) -> None:
 
 
 def _post_tool(event: Event, seen: Observation) -> None:
-    response = event.get("tool_response")
-    seen.steps = [_tool_step(event, _tool_result(response, event))]
+    duration = milliseconds(event.get("duration_ms"))
+    seen.steps = [_tool_step(event, tool_result(event.get("tool_response"), duration))]
 
 
 def _post_tool_failure(event: Event, seen: Observation) -> None:
-    error = _text(event.get("error"))
+    error = as_text(event.get("error"))
     code = _EXIT_CODE.match(error)
     result = ResultInput(
         status="error",
         error_message=error,
         code=int(code[1]) if code else None,
-        duration_ms=_duration(event),
+        duration_ms=milliseconds(event.get("duration_ms")),
         data={"is_interrupt": True} if event.get("is_interrupt") is True else {},
     )
     seen.steps = [_tool_step(event, result)]
@@ -145,7 +145,7 @@ def _post_tool_batch(event: Event, seen: Observation) -> None:
     calls = event.get("tool_calls")
     for call in calls if isinstance(calls, list) else []:
         if isinstance(call, dict) and isinstance(call.get("tool_use_id"), str):
-            denial = _text(call.get("tool_response")) or "denied or never ran"
+            denial = as_text(call.get("tool_response")) or "denied or never ran"
             step = _tool_step(
                 {**event, **call}, ResultInput(status="warning", error_message=denial)
             )
@@ -154,32 +154,15 @@ def _post_tool_batch(event: Event, seen: Observation) -> None:
 
 
 def _permission_request(event: Event, seen: Observation) -> None:
-    tool = _text(event.get("tool_name"))
-    argument = _main_argument(event.get("tool_input"))
-    seen.waiting = Waiting(
-        kind="permission_request", message=f"{tool}: {argument}" if argument else tool
-    )
+    seen.waiting = permission_wait(event.get("tool_name"), event.get("tool_input"))
 
 
 def _notification(event: Event, seen: Observation) -> None:
-    seen.waiting = Waiting(
-        kind=_text(event.get("notification_type")) or "notification",
-        message=_text(event.get("message")),
-    )
+    seen.waiting = notification_wait(event)
 
 
 def _other(event: Event, seen: Observation) -> None:
-    """Keyed by its whole content, so that an event sent twice is stored once."""
-    name = event.get("hook_event_name")
-    seen.steps = [
-        Step(
-            key=f"event:{_fingerprint(event)}",
-            module="Event",
-            command=name if isinstance(name, str) else "",
-            metadata={**_subagent(event), "event": event},
-            result=ResultInput(status="ok"),
-        )
-    ]
+    keep(event, seen, event.get("hook_event_name"), **_subagent(event))
 
 
 _HANDLERS: dict[str, Callable[[Event, Observation], None]] = {
@@ -201,44 +184,20 @@ def _tool_step(event: Event, result: ResultInput | None = None) -> Step:
     tool_input = event.get("tool_input")
     key = event.get("tool_use_id")
     if not isinstance(key, str):
-        key = _fingerprint([event.get("tool_name"), tool_input])
-    metadata = _metadata(event, _TOOL | {"tool_calls"}, "permission_mode", "prompt_id")
+        key = fingerprint([event.get("tool_name"), tool_input])
+    metadata = _metadata(event, _TOOL, "permission_mode", *_PROMPT_IDS)
     return Step(
         key=f"tool:{key}",
-        module=_text(event.get("tool_name"))[:_MAX_MODULE] or "Tool",
-        command=_main_argument(tool_input),
+        module=module_of(event.get("tool_name")),
+        command=main_argument(tool_input),
         metadata={**metadata, "tool_input": tool_input},
         result=result,
     )
 
 
-def _tool_result(response: Any, event: Event) -> ResultInput:
-    """The output streams where the tool has them, the whole response otherwise."""
-    result = ResultInput(status="ok", duration_ms=_duration(event))
-    if isinstance(response, str):
-        result.stdout = response
-    elif isinstance(response, dict):
-        rest = dict(response)
-        if isinstance(response.get("stdout"), str):
-            result.stdout = rest.pop("stdout")
-        if isinstance(response.get("stderr"), str):
-            result.stderr = rest.pop("stderr")
-        result.data = rest
-        result.status = _response_status(response)
-    elif response is not None:
-        result.data = {"tool_response": response}
-    return result
-
-
-def _response_status(response: dict[str, Any]) -> ResultStatus:
-    if response.get("is_error") is True or response.get("success") is False:
-        return "error"
-    return "warning" if response.get("interrupted") is True else "ok"
-
-
 def _metadata(event: Event, known: frozenset[str], *kept: str) -> dict[str, Any]:
     metadata = {name: event[name] for name in kept if name in event} | _subagent(event)
-    unknown = _unknown(event, known)
+    unknown = without(event, known)
     return {**metadata, "event": unknown} if unknown else metadata
 
 
@@ -246,33 +205,11 @@ def _subagent(event: Event) -> dict[str, Any]:
     return {name: event[name] for name in ("agent_id", "agent_type") if name in event}
 
 
-def _unknown(event: Event, known: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in event.items() if name not in known}
+def _prompt_id(event: Event) -> str | None:
+    values = (event.get(name) for name in _PROMPT_IDS)
+    return next((value for value in values if isinstance(value, str)), None)
 
 
 def _prompt_key(event: Event) -> str:
     """Older versions have no prompt ids: there the event itself has to do."""
-    prompt_id = event.get("prompt_id")
-    return f"prompt:{prompt_id if isinstance(prompt_id, str) else _fingerprint(event)}"
-
-
-def _fingerprint(value: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
-
-
-def _main_argument(tool_input: Any) -> str:
-    if not isinstance(tool_input, dict):
-        return ""
-    values = (tool_input.get(name) for name in _MAIN_ARGUMENTS)
-    return next((value for value in values if isinstance(value, str)), "")
-
-
-def _duration(event: Event) -> int | None:
-    value = event.get("duration_ms")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return int(value) if 0 <= value <= 2**53 else None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return f"prompt:{_prompt_id(event) or fingerprint(event)}"

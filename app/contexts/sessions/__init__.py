@@ -6,7 +6,7 @@ from app.contexts.sessions.interactions import (
     get_interaction,
     list_interactions,
 )
-from app.contexts.sessions.recorded import observe
+from app.contexts.sessions.recorded import is_outside, observe
 from app.contexts.sessions.sessions import (
     SessionFilter,
     cancel_session,
@@ -34,6 +34,7 @@ __all__ = [
     "fail_session",
     "get_interaction",
     "get_session",
+    "is_outside",
     "list_interactions",
     "list_sessions",
     "move_session",

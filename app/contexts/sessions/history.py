@@ -14,12 +14,10 @@ from uuid import UUID
 import msgspec
 
 from app.contexts.sessions.documents import shown, summary
+from app.contexts.sessions.packing import pack
 from app.db import Db
 from app.schemas.sessions import StoredInteraction
 from app.scope import Scope
-
-TAIL_COUNT = 8
-TAIL_BYTES = 16 * 1024
 
 _decode = msgspec.json.Decoder(list[StoredInteraction]).decode
 _encode = msgspec.json.Encoder().encode
@@ -62,7 +60,11 @@ UPDATE sessions SET interactions = $3::jsonb, interaction_count = $4::bigint,
 WHERE account_id = $1 AND id = $2 RETURNING version
 """
 _KEYS = """
-SELECT seq FROM interaction_keys WHERE account_id = $1 AND session_id = $2 AND id = ANY($3::uuid[])
+SELECT id, seq FROM interaction_keys WHERE account_id = $1 AND session_id = $2 AND id = ANY($3)
+"""
+_NAME = """
+INSERT INTO interaction_keys (account_id, session_id, id, seq) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING
 """
 _PAGE = """
 SELECT first_seq, interactions::text FROM interaction_pages
@@ -114,13 +116,6 @@ class Window(NamedTuple):
     order: Literal["asc", "desc"] = "desc"
 
 
-class _Packing(NamedTuple):
-    """How documents are spread over sealed pages and the new tail."""
-
-    pages: list[list[StoredInteraction]]
-    tail: list[StoredInteraction]
-
-
 async def lock(scope: Scope, db: Db, session_id: int) -> LockedSession:
     """Raises NotFound. Whoever holds the lock decides what comes next in this session."""
     if scope.strict:
@@ -139,7 +134,7 @@ async def append(
     """Numbers the documents and stores them after all others; returns the session's version."""
     for seq, document in enumerate(documents, session.interaction_count + 1):
         document.seq = seq
-    packing = _pack(documents, session.tail_count, session.tail_bytes)
+    packing = pack(documents, session.tail_count, session.tail_bytes)
     count = session.interaction_count + len(documents)
     last = _encode(summary(documents[-1])).decode()
     tail = _encode(packing.tail).decode()
@@ -169,15 +164,18 @@ async def append(
 async def find(
     scope: Scope, db: Db, session_id: int, ids: Sequence[UUID]
 ) -> dict[UUID, StoredInteraction]:
-    """Those of the ids that the session has, digests included. The session must be visible."""
+    """Those of the ids that the visible session has, digests included; one object for each."""
     if not ids:
         return {}
     wanted = set(ids)
     tail, _ = await _read_tail(scope, db, session_id)
     found = {document.id: document for document in tail if document.id in wanted}
+    by_seq = {document.seq: document for document in tail}
     for row in await db.driver.fetch(_KEYS, scope.account_id, session_id, ids):
-        _, page = await _read_page(scope, db, session_id, row["seq"])
-        found |= {document.id: document for document in page if document.id in wanted}
+        if row["seq"] not in by_seq:
+            _, page = await _read_page(scope, db, session_id, row["seq"])
+            by_seq |= {document.seq: document for document in page}
+        found[row["id"]] = by_seq[row["seq"]]
     return found
 
 
@@ -192,6 +190,13 @@ async def find_last(
             return None
         _, documents = await _read_page(scope, db, session_id, newest)
     return found
+
+
+async def name(
+    scope: Scope, db: Db, session: LockedSession, document: StoredInteraction, also: UUID
+) -> None:
+    """Let the interaction be found by another id as well."""
+    await db.driver.execute(_NAME, scope.account_id, session.id, also, document.seq)
 
 
 async def replace(scope: Scope, db: Db, session: LockedSession, document: StoredInteraction) -> int:
@@ -259,7 +264,7 @@ async def _rewrite_tail(
     last: str | None,
 ) -> int:
     """A result may have made the tail too large, so it is packed anew."""
-    packing = _pack(tail, 0, 0)
+    packing = pack(tail, 0, 0)
     version: int = await db.driver.fetchval(
         _SEAL.replace("$5::jsonb", "coalesce($5::jsonb, last_interaction)"),
         scope.account_id,
@@ -273,24 +278,6 @@ async def _rewrite_tail(
         False,
     )
     return version
-
-
-def _pack(documents: Sequence[StoredInteraction], tail_count: int, tail_bytes: int) -> _Packing:
-    """Fill the tail up to its bound, seal it, begin the next; the first may be partly filled."""
-    pages: list[list[StoredInteraction]] = []
-    current: list[StoredInteraction] = []
-    count, size = tail_count, tail_bytes
-    for document in documents:
-        length = len(_encode(document))
-        if count and (count == TAIL_COUNT or size + length > TAIL_BYTES):
-            pages.append(current)
-            current, count, size = [], 0, 0
-        current.append(document)
-        count, size = count + 1, size + length
-    if size > TAIL_BYTES:
-        pages.append(current)
-        current = []
-    return _Packing(pages, current)
 
 
 def _with(

@@ -20,7 +20,8 @@ from app.contexts.sessions.documents import (
 )
 from app.contexts.sessions.history import LockedSession
 from app.contexts.sessions.interactions import record
-from app.contexts.sessions.types import RECORDED
+from app.contexts.sessions.matching import find_open
+from app.contexts.sessions.types import RECORDED, has_workflow
 from app.db import Db
 from app.documents import clean, clean_text, merge_patch
 from app.schemas.hooks import Observation, Step, Waiting
@@ -32,7 +33,7 @@ _NAMESPACE = uuid.UUID("7d9c3c2e-0d5c-4b1c-9a33-5b4a3f0f6f3e")
 _CLOSURE = "closure"
 
 _FIND = """
-SELECT id, project_id, status, state, title, needs_input, clock_timestamp() AS now
+SELECT id, project_id, type, status, state, title, needs_input, clock_timestamp() AS now
 FROM sessions WHERE account_id = $1 AND external_id = $2 FOR UPDATE
 """
 _CREATE = """
@@ -56,11 +57,24 @@ class _Row(NamedTuple):
     needs_input: dict[str, Any] | None
 
 
-async def observe(scope: Scope, db: Db, seen: Observation) -> int | None:
-    """The session's id; None, and nothing written, when it lives outside a strict project."""
+async def is_outside(scope: Scope, db: Db, external_id: str) -> bool:
+    """Whether the session lives in another project than the one a strict scope is bound to."""
+    if not scope.strict:
+        return False
+    found = await db.driver.fetchrow(_FIND, scope.account_id, external_id)
+    return found is not None and found["project_id"] != scope.project_id
+
+
+async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True) -> int | None:
+    """The session's id; None, and nothing written, when it lives outside a strict project.
+
+    What is not `live` was read from a transcript later: it adds what is missing, and neither
+    reopens a session nor tells that somebody waits.
+    """
     scope.require_write()
     key = (scope.account_id, seen.external_id)
     found = await db.driver.fetchrow(_FIND, *key)
+    created = found is None
     if found is None:
         await db.driver.execute(
             _CREATE,
@@ -77,7 +91,11 @@ async def observe(scope: Scope, db: Db, seen: Observation) -> int | None:
         return None
     session_id: int = found["id"]
     before = _Row(found["status"], found["state"], found["title"], found["needs_input"])
-    after = _changed(before, seen, found["now"].isoformat().replace("+00:00", "Z"))
+    if live:
+        now = found["now"].isoformat().replace("+00:00", "Z")
+        after = _changed(before, seen, now, lives=not has_workflow(found["type"]))
+    else:
+        after = _completed(before, seen, created=created)
     if after != before:
         await db.driver.execute(
             _UPDATE,
@@ -90,21 +108,37 @@ async def observe(scope: Scope, db: Db, seen: Observation) -> int | None:
         )
         _record_change(scope, db, session_id, found["project_id"], before, after)
     if seen.steps:
-        await _take(scope, db, session_id, seen.steps)
+        await _take(scope, db, session_id, seen.steps, live=live)
     return session_id
 
 
-def _changed(before: _Row, seen: Observation, now: str) -> _Row:
+def _changed(before: _Row, seen: Observation, now: str, *, lives: bool) -> _Row:
+    """`lives`: the session begins and ends with its agent. A workflow's has an end of its own."""
     state = merge_patch(before.state, clean(seen.state))
-    if seen.ended is None:
-        state.pop("ended", None)
-    elif before.status == "active":
-        state["ended"] = {"reason": clean_text(seen.ended)}
-    title = before.title
-    if title is None and seen.title:
-        title = clean_text(seen.title)[:SUMMARY_CHARACTERS]
-    status = "active" if seen.ended is None else "complete"
-    return _Row(status, state, title, _needs_input(before.needs_input, seen.waiting, now))
+    status = before.status
+    if lives:
+        status = "active" if seen.ended is None else "complete"
+        if seen.ended is None:
+            state.pop("ended", None)
+        elif before.status == "active":
+            state["ended"] = {"reason": clean_text(seen.ended)}
+    needs_input = _needs_input(before.needs_input, seen.waiting, now)
+    return _Row(status, state, _title(before, seen), needs_input)
+
+
+def _completed(before: _Row, seen: Observation, *, created: bool) -> _Row:
+    """A session that only a transcript knows is over as far as anybody can tell."""
+    state = merge_patch(clean(seen.state), before.state)
+    if created:
+        state["ended"] = {"reason": "imported"}
+    status = "complete" if created else before.status
+    return _Row(status, state, _title(before, seen), before.needs_input)
+
+
+def _title(before: _Row, seen: Observation) -> str | None:
+    if before.title is not None or not seen.title:
+        return before.title
+    return clean_text(seen.title)[:SUMMARY_CHARACTERS]
 
 
 def _needs_input(
@@ -129,22 +163,25 @@ def _record_change(
         feed.record(scope, db, name, session_id, project_id=project_id, status=after.status)
 
 
-async def _take(scope: Scope, db: Db, session_id: int, steps: list[Step]) -> None:
+async def _take(scope: Scope, db: Db, session_id: int, steps: list[Step], *, live: bool) -> None:
     session = await history.lock(scope, db, session_id)
     namespace = uuid.uuid5(_NAMESPACE, f"{scope.account_id}/{session_id}")
-    ids = [
-        (step.newest_open and await _newest_open(scope, db, session_id, step.module))
-        or uuid.uuid5(namespace, step.key)
-        for step in steps
-    ]
+    ids = [uuid.uuid5(namespace, step.key) for step in steps]
     known = await history.find(scope, db, session_id, ids)
     new: list[StoredInteraction] = []
-    for interaction_id, step in zip(ids, steps, strict=True):
-        document = known.get(interaction_id)
+    names: list[tuple[StoredInteraction, uuid.UUID]] = []
+    for step_id, step in zip(ids, steps, strict=True):
+        document = known.get(step_id)
+        if step.finds != "named" and (document is None or step.repeats):
+            match = await find_open(scope, db, session_id, step, new)
+            if match is not None:
+                document = match
+                names.append((match, step_id))
         if document is None:
-            document = known[interaction_id] = _document(interaction_id, step, session)
-            new.append(document)
-        elif _apply(document, step, session) and document not in new:
+            if step.creates:
+                document = known[step_id] = _document(step_id, step, session)
+                new.append(document)
+        elif _apply(document, step, session, live=live) and document.seq:
             await history.replace(scope, db, session, document)
             record(scope, db, session, [document])
             # The tail may have been packed anew.
@@ -152,20 +189,17 @@ async def _take(scope: Scope, db: Db, session_id: int, steps: list[Step]) -> Non
     if new:
         await history.append(scope, db, session, new)
         record(scope, db, session, new)
-
-
-async def _newest_open(scope: Scope, db: Db, session_id: int, module: str) -> uuid.UUID | None:
-    """Among the newest 50, as many as a turn may well have."""
-    newest = await history.read(scope, db, session_id, history.Window())
-    pending = (i.id for i in newest if i.result is None and i.command.module == module)
-    return next(pending, None)
+    for document, name in names:
+        await history.name(scope, db, session, document, name)
 
 
 def _document(interaction_id: uuid.UUID, step: Step, session: LockedSession) -> StoredInteraction:
     document = stored_interaction(
         InteractionInput(
             id=interaction_id,
-            command=CommandInput(module=step.module, command=step.command, metadata=step.metadata),
+            command=CommandInput(
+                module=step.module, command=step.command, metadata=step.metadata, timestamp=step.at
+            ),
         ),
         session.now,
     )
@@ -174,7 +208,7 @@ def _document(interaction_id: uuid.UUID, step: Step, session: LockedSession) -> 
     return document
 
 
-def _apply(document: StoredInteraction, step: Step, session: LockedSession) -> bool:
+def _apply(document: StoredInteraction, step: Step, session: LockedSession, *, live: bool) -> bool:
     """Whether the step changed the document."""
     if step.result is None:
         return _complete_beginning(document, step)
@@ -184,27 +218,41 @@ def _apply(document: StoredInteraction, step: Step, session: LockedSession) -> b
     elif fingerprint == _CLOSURE:
         settles = step.settles != "if_open"
     else:
-        settles = step.settles == "always" and fingerprint != digest(normal(step.result))
+        newer = live and step.settles == "always"
+        settles = newer and fingerprint != digest(normal(step.result))
     if settles:
         _settle(document, step, session)
-    return settles
+    metadata = _merged(clean(step.metadata), document.command.metadata)
+    changed = metadata != document.command.metadata
+    document.command.metadata = metadata
+    return settles or changed
 
 
 def _complete_beginning(document: StoredInteraction, step: Step) -> bool:
     """The end came first: take from the beginning what the end could not know."""
     command = document.command
-    missing = {k: v for k, v in clean(step.metadata).items() if k not in command.metadata}
-    if missing:
-        command.metadata = {**command.metadata, **missing}
-    if step.command and not command.command:
-        command.module, command.command = step.module, clean_text(step.command)
-        return True
-    return bool(missing)
+    metadata = command.metadata
+    if document.result is not None:
+        metadata = _merged(metadata, clean(step.metadata))
+    module, line = command.module, command.command
+    if step.command and not line:
+        module, line = step.module, clean_text(step.command)
+    changed = (module, line, metadata) != (command.module, command.command, command.metadata)
+    command.module, command.command, command.metadata = module, line, metadata
+    return changed
+
+
+def _merged(weaker: dict[str, Any], stronger: dict[str, Any]) -> dict[str, Any]:
+    """Of two events about one interaction; what neither knows a place for is kept of both."""
+    merged = {**weaker, **stronger}
+    if isinstance(weaker.get("event"), dict) and isinstance(stronger.get("event"), dict):
+        merged["event"] = {**weaker["event"], **stronger["event"]}
+    return merged
 
 
 def _settle(document: StoredInteraction, step: Step, session: LockedSession) -> None:
     assert step.result is not None, "only a step with a result settles"  # noqa: S101
-    document.result = stored_result(step.result, session.now)
+    document.result = stored_result(step.result, step.at or session.now)
     document.completed_at = session.now
     closure = step.settles == "if_open"
     fingerprint = _CLOSURE if closure else digest(normal(step.result))

@@ -1,0 +1,120 @@
+"""`agents`: which processes are alive, and what each of them holds."""
+
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from app.cli.client import request
+from app.cli.output import json_option, show_fields
+from app.cli.runs import cell, cursor_option, given, limit_option, show_page
+
+TRACKS = ["A", "B", "C", "STANDALONE"]
+_STATUSES = ["active", "idle", "stale", "released"]
+_REASONS = ["manual", "completed", "conflict"]
+track_option = click.option("--track", type=click.Choice(TRACKS))
+
+
+@click.group()
+def agents() -> None:
+    """Agent processes: which are alive, and what each of them holds."""
+
+
+@agents.command("list")
+@click.option("--status", type=click.Choice(_STATUSES), multiple=True)
+@track_option
+@click.option("--codebase")
+@click.option("--hostname")
+@click.option("--holding/--free", default=None, help="Only those that hold a work item, or none.")
+@click.option("--stuck", is_flag=True, help="Only those that wait for a person.")
+@limit_option
+@cursor_option
+@json_option
+def list_agents(
+    status: tuple[str, ...],
+    track: str | None,
+    codebase: str | None,
+    hostname: str | None,
+    holding: bool | None,
+    limit: int,
+    cursor: str | None,
+    *,
+    stuck: bool,
+    as_json: bool,
+) -> None:
+    """The last registered first."""
+    parameters: dict[str, Any] = {
+        "status": list(status),
+        "track": track,
+        "codebase": codebase,
+        "hostname": hostname,
+        "holding": None if holding is None else str(holding).lower(),
+        "needs_input": "true" if stuck else None,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    page = request("GET", "/api/agents", params=given(parameters))
+    columns = ["id", "status", "holds", "silent s", "waits for", "host", "codebase"]
+    rows = [
+        (
+            row["session_id"],
+            row["computed_status"],
+            row["sd_id"],
+            round(row["heartbeat_age_seconds"]),
+            cell((row["needs_input"] or {}).get("message")),
+            row["hostname"],
+            row["codebase"],
+        )
+        for row in page["data"]
+    ]
+    show_page(page, columns, rows, as_json=as_json)
+
+
+@agents.command("get")
+@click.argument("session_id")
+@json_option
+def get_agent(session_id: str, *, as_json: bool) -> None:
+    """One agent."""
+    show_fields(request("GET", _agent(session_id)), as_json=as_json)
+
+
+@agents.command("register")
+@click.argument("session_id")
+@click.option("--codebase")
+@click.option("--hostname")
+@click.option("--pid", type=click.IntRange(min=0))
+@click.option("--tty")
+@json_option
+def register_agent(session_id: str, *, as_json: bool, **fields: Any) -> None:
+    """Make it known, or bring it back."""
+    show_fields(request("PUT", _agent(session_id), json=given(fields)), as_json=as_json)
+
+
+@agents.command("heartbeat")
+@click.argument("session_id")
+@json_option
+def record_heartbeat(session_id: str, *, as_json: bool) -> None:
+    """Say that it is alive."""
+    show_fields(request("POST", f"{_agent(session_id)}/heartbeat"), as_json=as_json)
+
+
+@agents.command("release")
+@click.argument("session_id")
+@click.option("--reason", type=click.Choice(_REASONS), default="manual", show_default=True)
+@json_option
+def release_claim(session_id: str, reason: str, *, as_json: bool) -> None:
+    """Let go the work item it holds."""
+    answer = request("POST", f"{_agent(session_id)}/release", json={"reason": reason})
+    show_fields(answer, as_json=as_json)
+
+
+@agents.command("end")
+@click.argument("session_id")
+@json_option
+def end_agent(session_id: str, *, as_json: bool) -> None:
+    """It has ended, and lets go what it holds."""
+    show_fields(request("POST", f"{_agent(session_id)}/end"), as_json=as_json)
+
+
+def _agent(session_id: str) -> str:
+    return f"/api/agents/{quote(session_id, safe='')}"

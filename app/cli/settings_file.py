@@ -1,0 +1,111 @@
+"""Changes to a settings file that belongs to somebody else, and the way back."""
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from app.cli.credentials import state_folder, write_secret
+from app.errors import Invalid
+
+_INDENT = re.compile(r"^\s*[{\[]\r?\n([ \t]+)")
+_BOM = "\ufeff"
+
+
+class SettingsFile:
+    """`before` is None when there is no such file. A link is followed, never replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._target = path.resolve()
+        self.before = self._target.read_bytes() if self._target.exists() else None
+        name = hashlib.sha256(str(self._target).encode()).hexdigest()[:16]
+        self._record = state_folder() / "hooks" / f"{name}.json"
+
+    def document(self) -> dict[str, Any]:
+        """Raises Invalid for what could not be written back as it was meant."""
+        try:
+            text = (self.before or b"").decode("utf-8-sig")
+            parsed = json.loads(text, object_pairs_hook=_unique) if text.strip() else {}
+        except ValueError as error:
+            raise Invalid.field(str(self.path), f"is not valid JSON ({error})") from None
+        if not isinstance(parsed, dict):
+            raise Invalid.field(str(self.path), "is not a JSON object")
+        return parsed
+
+    def rendered(self, document: dict[str, Any]) -> bytes:
+        """In the style the file has: indentation, line ends, byte order mark."""
+        before = (self.before or b"").decode()
+        indent = _INDENT.match(before.removeprefix(_BOM))
+        text = json.dumps(document, indent=indent[1] if indent else 2, ensure_ascii=False)
+        if not before or before.endswith("\n"):
+            text += "\n"
+        if "\r\n" in before:
+            text = text.replace("\n", "\r\n")
+        return (_BOM * before.startswith(_BOM) + text).encode()
+
+    def write(self, after: bytes, *, fresh: bool) -> None:
+        """Remembers what was there; when not `fresh`, what was there before our first change."""
+        record = self._recorded()
+        if fresh or record is None:
+            original = None if self.before is None else self.before.hex()
+            known = fresh
+        else:
+            original = record["original"]
+            known = record["known"] and record["written"] == _digest(self.before)
+        self._save({"original": original, "known": known, "written": _digest(after)})
+        self._replace(after)
+
+    def restore(self) -> bool:
+        """Byte for byte what was there before us. False when somebody edited it since."""
+        record = self._recorded()
+        if record is None or not record["known"] or record["written"] != _digest(self.before):
+            return False
+        if record["original"] is None:
+            self._target.unlink(missing_ok=True)
+        else:
+            self._replace(bytes.fromhex(record["original"]))
+        self.forget()
+        return True
+
+    def forget(self) -> None:
+        self._record.unlink(missing_ok=True)
+
+    def write_edited(self, after: bytes) -> None:
+        """What is left once ours is out of a file that others have edited."""
+        self._replace(after)
+        self.forget()
+
+    def _recorded(self) -> dict[str, Any] | None:
+        try:
+            record: dict[str, Any] = json.loads(self._record.read_text())
+        except (OSError, ValueError):
+            return None
+        return record
+
+    def _save(self, record: dict[str, Any]) -> None:
+        write_secret(self._record, json.dumps({"path": str(self._target), **record}))
+
+    def _replace(self, content: bytes) -> None:
+        """Whole or not at all, with the permissions it had."""
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._target.with_name(f".{self._target.name}.{os.getpid()}")
+        mode = self._target.stat().st_mode & 0o777 if self._target.exists() else 0o600
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        temporary.replace(self._target)
+
+
+def _digest(content: bytes | None) -> str | None:
+    return None if content is None else hashlib.sha256(content).hexdigest()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A key that is there twice would silently be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found

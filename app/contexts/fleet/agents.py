@@ -1,0 +1,200 @@
+"""The registry: which agents there are, and whether they are alive."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app import feed
+from app.contexts.fleet.statements import HEARTBEATS, OBSERVE, STATUSES
+from app.contexts.fleet.views import agent_columns, agents
+from app.db import Db
+from app.documents import clean, clean_text
+from app.errors import Conflict, Invalid, NotFound
+from app.models import Agent, Project
+from app.models.base import new_uuid
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.schemas.fleet import AgentOut, AgentRegister, AgentSummary, HeartbeatResult
+from app.schemas.rendering import rendered, rendered_page
+from app.scope import Scope, locked
+
+MAX_SESSION_ID = 200
+MAX_PID = 2**31 - 1
+
+
+class Registered(NamedTuple):
+    agent: AgentOut
+    created: bool
+
+
+class AgentFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list; `status` is the computed one."""
+
+    status: list[str] | None = None
+    track: str | None = None
+    codebase: str | None = None
+    hostname: str | None = None
+    holding: bool | None = None
+    stale: bool | None = None
+    needs_input: bool | None = None
+
+
+async def list_agents(
+    scope: Scope, db: Db, request: PageRequest, filters: AgentFilter
+) -> Page[AgentSummary]:
+    """The last registered first, in one statement."""
+    columns = agent_columns(scope)
+    statement = agents(scope, scope.select_listed(Agent))
+    if filters.status:
+        statement = statement.where(columns["computed_status"].in_(filters.status))
+    for name in ("track", "codebase", "hostname"):
+        if (value := getattr(filters, name)) is not None:
+            statement = statement.where(columns[name] == value)
+    if filters.holding is not None:
+        statement = statement.where(columns["sd_id"].is_not(None) == filters.holding)
+    if filters.stale is not None:
+        statement = statement.where((columns["computed_status"] == "stale") == filters.stale)
+    if filters.needs_input is not None:
+        waiting = columns["needs_input"].is_not(None)
+        statement = statement.where(waiting == filters.needs_input)
+    shown = [columns[name] for name in AgentSummary.__struct_fields__]
+    page = await fetch_page(db, statement, [Agent.created_at, Agent.id], request, columns=shown)
+    return rendered_page(page, AgentSummary)
+
+
+async def get_agent(scope: Scope, db: Db, session_id: str) -> AgentOut:
+    columns = agent_columns(scope)
+    statement = agents(scope, scope.select(Agent)).where(Agent.session_id == session_id)
+    shown = [columns[name] for name in AgentOut.__struct_fields__]
+    row = (await db.connection.execute(statement.with_only_columns(*shown))).one_or_none()
+    if row is None:
+        raise NotFound
+    return rendered(row, AgentOut)
+
+
+async def register_agent(scope: Scope, db: Db, session_id: str, data: AgentRegister) -> Registered:
+    """Again it is a heartbeat that may tell more; one that had ended is back.
+
+    Raises Conflict `key_in_other_project`.
+    """
+    if not 0 < len(session_id) <= MAX_SESSION_ID:
+        raise Invalid.field("session_id", f"must have 1 to {MAX_SESSION_ID} characters")
+    created = await _upsert(scope, db, session_id, data)
+    return Registered(await get_agent(scope, db, session_id), created)
+
+
+async def observe_agent(
+    scope: Scope,
+    db: Db,
+    session_id: str,
+    *,
+    codebase: str | None = None,
+    hostname: str | None = None,
+    pid: int | None = None,
+    tty: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> None:
+    """A sign of life of any kind: the agent exists afterwards and is alive, also if it had ended.
+
+    One statement; a row version at most every five seconds, unless something given is new. Raises
+    Conflict `key_in_other_project`.
+    """
+    known_pid = pid if pid is not None and 0 <= pid <= MAX_PID else None
+    seen = AgentRegister(
+        codebase=codebase, hostname=hostname, pid=known_pid, tty=tty, metadata=metadata
+    )
+    await _upsert(scope, db, session_id, seen)
+
+
+async def record_agent_heartbeat(scope: Scope, db: Db, session_id: str) -> AgentOut:
+    """A stale agent is back. Raises Conflict `agent_released` for one that has ended."""
+    [beat] = await record_agent_heartbeats(scope, db, [session_id])
+    if beat.result == "not_found":
+        raise NotFound
+    if beat.result == "agent_released":
+        raise agent_released(session_id)
+    return await get_agent(scope, db, session_id)
+
+
+async def record_agent_heartbeats(
+    scope: Scope, db: Db, session_ids: list[str]
+) -> list[HeartbeatResult]:
+    """In the order given; what cannot be done for one agent is done for the others."""
+    scope.require_write()
+    parameters = (scope.account_id, session_ids, scope.strict_project_id)
+    for row in await db.driver.fetch(HEARTBEATS, *parameters):
+        if row["before"] == "stale":
+            _record(scope, db, row["session_id"], "revived", row["project_id"])
+    statuses = {
+        row["session_id"]: row["status"] for row in await db.driver.fetch(STATUSES, *parameters)
+    }
+    return [_result(session_id, statuses.get(session_id)) for session_id in session_ids]
+
+
+async def move_agent(scope: Scope, db: Db, session_id: str, project_id: int | None) -> AgentOut:
+    """The one way to another project. Raises Invalid for a project that is not visible."""
+    agent = await locked(db, scope.select(Agent).where(Agent.session_id == session_id))
+    scope.require_admin()
+    await require_visible_project(scope, db, project_id)
+    agent.project_id = project_id
+    await db.session.flush()  # the answer is read by a statement of its own
+    _record(scope, db, session_id, "moved", project_id)
+    return await get_agent(msgspec.structs.replace(scope, strict=False), db, session_id)
+
+
+async def require_visible_project(scope: Scope, db: Db, project_id: int | None) -> None:
+    if project_id is None:
+        return
+    if await db.session.scalar(scope.select(Project).where(Project.id == project_id)) is None:
+        raise Invalid.field("project_id", "is not a visible project")
+
+
+def agent_released(session_id: str) -> Conflict:
+    return Conflict(
+        "The agent has ended; it comes back by registering again.",
+        code="agent_released",
+        session_id=session_id,
+    )
+
+
+async def _upsert(scope: Scope, db: Db, session_id: str, data: AgentRegister) -> bool:
+    """Whether the agent is new."""
+    scope.require_write()
+    texts = [
+        None if text is None else clean_text(text)
+        for text in (data.codebase, data.hostname, data.tty)
+    ]
+    metadata = msgspec.json.encode(clean(data.metadata or {})).decode()
+    codebase, hostname, tty = texts
+    parameters = (
+        *(scope.account_id, session_id, new_uuid(), scope.project_id, scope.strict_project_id),
+        *(codebase, hostname, data.pid, tty, metadata),
+    )
+    row = await db.fetch_one(OBSERVE, *parameters)
+    if row["created"] is None and row["before"] is None:
+        # Somebody else was first, and this statement could not see it yet.
+        row = await db.fetch_one(OBSERVE, *parameters)
+    if row["visible"] is False:
+        raise Conflict(
+            "An agent of another project has this session_id.", code="key_in_other_project"
+        )
+    if row["created"] is None:
+        return False
+    if row["created"]:
+        _record(scope, db, session_id, "registered", row["project_id"])
+    elif row["before"] in {"stale", "released"}:
+        _record(scope, db, session_id, "revived", row["project_id"])
+    elif row["changed"]:
+        _record(scope, db, session_id, "updated", row["project_id"])
+    return bool(row["created"])
+
+
+def _result(session_id: str, status: Any) -> HeartbeatResult:
+    if status is None:
+        return HeartbeatResult(session_id=session_id, result="not_found", status=None)
+    result: Any = "agent_released" if status == "released" else "ok"
+    return HeartbeatResult(session_id=session_id, result=result, status=status)
+
+
+def _record(scope: Scope, db: Db, session_id: str, event: str, project_id: int | None) -> None:
+    feed.record(scope, db, f"agent.{event}", session_id, project_id=project_id)

@@ -1,0 +1,216 @@
+"""Who may hold a work item: asked without consequences, then granted under the locks."""
+
+from functools import partial
+
+import msgspec
+
+from app import feed
+from app.contexts.fleet.agents import agent_released, record_agent_heartbeats
+from app.contexts.fleet.holding import (
+    UNDO_ATTEMPT,
+    Changed,
+    LockedAgent,
+    close_claims,
+    lock_agents,
+    lock_items,
+    retried,
+)
+from app.contexts.fleet.judging import Situation, judge, look, notice
+from app.contexts.fleet.statements import GRANT
+from app.contexts.fleet.views import claimable_items, everywhere, of_visible_items
+from app.contexts.fleet.work_items import get_work_item
+from app.db import Db
+from app.errors import Conflict, NotFound
+from app.models import Agent, Claim
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.schemas.fleet import Claimable, ClaimOut, Granted, WorkItemClaim
+from app.schemas.rendering import rendered
+from app.scope import Scope, one
+
+
+async def can_claim_work_item(scope: Scope, db: Db, key: str, session_id: str) -> Claimable:
+    """What a claim would be answered now, without making it."""
+    agent = await one(db, scope.select(Agent).where(Agent.session_id == session_id))
+    situation = await look(scope, db, key, session_id)
+    found = judge(situation, force=False)
+    if agent.status == "released":
+        gone = agent_released(session_id)
+        found.blocking_reasons.insert(0, notice(gone.code, gone.message, None, session_id))
+    if agent.sd_id not in {None, key}:
+        message = f"The agent would release {agent.sd_id}."
+        found.info.append(notice("releases_other", message, agent.sd_id, session_id))
+    found.can_claim = not found.blocking_reasons
+    return found
+
+
+async def claim_work_item(scope: Scope, db: Db, key: str, data: WorkItemClaim) -> Granted:
+    """What the agent held before is released, reason `manual`; claiming again what it holds
+    answers the same claim. A stale holder loses the item in the same transaction.
+
+    Raises NotFound, Forbidden for `force` without being an admin, Conflict `agent_released`,
+    `work_item_closed`, `already_claimed` or `conflict`; a refusal changes nothing.
+    """
+    scope.require_write()
+    attempt = partial(_claim, scope, db, key, data.session_id, force=data.force)
+    return await retried(db, attempt)
+
+
+async def claim_next_work_item(
+    scope: Scope, db: Db, session_id: str, track: str | None = None
+) -> Granted | None:
+    """The best item that can be claimed: first those whose track is free, then by track, rank and
+    key. An agent that holds one gets that one again; None when there is nothing to do.
+
+    Any number may ask at once: each is given another one. Raises Conflict `agent_released`.
+    """
+    scope.require_write()
+    granted = await retried(db, lambda: _claim_free(scope, db, session_id, track))
+    refused: set[str] = set()
+    while granted is None:
+        # The locks of the attempt go: the next one takes its own in order, and nobody waits for it.
+        await db.driver.execute(UNDO_ATTEMPT)
+        key = await db.session.scalar(claimable_items(scope, track, without=refused))
+        if key is None:
+            return None
+        try:
+            granted = await retried(db, partial(_claim, scope, db, key, session_id, keep=True))
+        except (Conflict, NotFound) as error:
+            if error.code == "agent_released":
+                raise
+            refused.add(key)  # somebody was faster
+    return granted
+
+
+async def list_claims(
+    scope: Scope,
+    db: Db,
+    request: PageRequest,
+    *,
+    work_item: str | None = None,
+    session_id: str | None = None,
+    live: bool | None = None,
+    release_reason: str | None = None,
+) -> Page[Claim]:
+    """The history, the last claim first."""
+    statement = of_visible_items(scope, scope.select(Claim), Claim.work_item, listed=True)
+    if work_item is not None:
+        statement = statement.where(Claim.work_item == work_item)
+    if session_id is not None:
+        statement = statement.where(Claim.session_id == session_id)
+    if live is not None:
+        statement = statement.where(Claim.released_at.is_(None) == live)
+    if release_reason is not None:
+        statement = statement.where(Claim.release_reason == release_reason)
+    return await fetch_page(db, statement, [Claim.id], request)
+
+
+async def get_claim(scope: Scope, db: Db, claim_id: int) -> Claim:
+    """For a holder to verify its claim before an act that cannot be undone."""
+    statement = scope.select(Claim).where(Claim.id == claim_id)
+    return await one(db, of_visible_items(scope, statement, Claim.work_item))
+
+
+async def _claim(
+    scope: Scope,
+    db: Db,
+    key: str,
+    session_id: str,
+    *,
+    force: bool = False,
+    keep: bool = False,
+) -> Granted:
+    before = await look(scope, db, key, session_id)
+    if force:
+        scope.require_admin()
+    agents = await lock_agents(scope, db, {session_id} | before.rivals(force=force))
+    asking = _require_alive(scope, agents, session_id)
+    if keep and asking.sd_id is not None:
+        return await _held(scope, db, asking)
+    locked = before.blocking()
+    await lock_items(scope, db, [key, asking.sd_id, *locked])
+    situation = await look(scope, db, key, session_id)
+    if not (situation.rivals(force=force) <= set(agents) and situation.blocking() <= locked):
+        raise Changed
+    return await _settle(scope, db, situation, asking, force=force)
+
+
+async def _claim_free(scope: Scope, db: Db, session_id: str, track: str | None) -> Granted | None:
+    """The best item, unless it takes more locks than its own; what somebody else has locked, or
+    was given since the statement began, is passed over."""
+    agents = await lock_agents(scope, db, [session_id])
+    asking = _require_alive(scope, agents, session_id)
+    if asking.sd_id is not None:
+        return await _held(scope, db, asking)
+    given: set[str] = set()
+    while True:
+        best = claimable_items(scope, track, without=given)
+        key = await db.session.scalar(best.with_for_update(key_share=True, skip_locked=True))
+        if key is None:
+            return None
+        situation = await look(scope, db, key, session_id)
+        if situation.rivals(force=False) or situation.blocking():
+            return None
+        if not judge(situation, force=False).blocking_reasons:
+            return await _settle(scope, db, situation, asking, force=False)
+        given.add(key)
+
+
+def _require_alive(scope: Scope, agents: dict[str, LockedAgent], session_id: str) -> LockedAgent:
+    agent = agents.get(session_id)
+    if agent is None or (scope.strict and agent.project_id != scope.project_id):
+        raise NotFound
+    if agent.status == "released":
+        raise agent_released(session_id)
+    return agent
+
+
+async def _settle(
+    scope: Scope, db: Db, situation: Situation, asking: LockedAgent, *, force: bool
+) -> Granted:
+    """Under all the locks."""
+    judged = judge(situation, force=force)
+    if judged.blocking_reasons:
+        reason = judged.blocking_reasons[0]
+        details = msgspec.structs.asdict(reason)
+        raise Conflict(details.pop("message"), code=details.pop("code"), **details)
+    if situation.own:
+        return await _held(scope, db, asking)
+    item = situation.item
+    if asking.sd_id is not None:
+        await close_claims(scope, db, [asking.session_id], "manual", "idle")
+    if item.session_id is not None and item.stale:
+        await close_claims(scope, db, [item.session_id], "timeout", "stale")
+    elif item.session_id is not None:
+        await close_claims(scope, db, [item.session_id], "takeover", "idle")
+    row = await db.fetch_one(GRANT, scope.account_id, item.key, asking.session_id)
+    feed.record(
+        scope,
+        db,
+        "claim.granted",
+        row["id"],
+        project_id=item.project_id,
+        work_item=item.key,
+        session_id=asking.session_id,
+        track=row["track"],
+        fencing_token=row["fencing_token"],
+    )
+    return Granted(
+        claim=msgspec.convert(dict(row), ClaimOut),
+        work_item=await get_work_item(scope, db, item.key),
+        warnings=judged.warnings,
+    )
+
+
+async def _held(scope: Scope, db: Db, agent: LockedAgent) -> Granted:
+    """Asking again is a sign of life."""
+    await record_agent_heartbeats(scope, db, [agent.session_id])
+    claim = await one(
+        db,
+        scope.select(Claim).where(
+            Claim.session_id == agent.session_id, Claim.released_at.is_(None)
+        ),
+    )
+    # Whoever sees the agent sees what it holds.
+    item = await get_work_item(everywhere(scope), db, claim.work_item)
+    return Granted(claim=rendered(claim, ClaimOut), work_item=item, warnings=[])

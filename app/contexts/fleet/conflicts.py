@@ -1,0 +1,125 @@
+"""Work items that get in each other's way."""
+
+from typing import NamedTuple
+
+from sqlalchemy import or_
+
+from app import feed
+from app.contexts.fleet.holding import lock_items
+from app.contexts.fleet.views import of_visible_items
+from app.db import Db
+from app.documents import clean, clean_text
+from app.errors import FieldError, Invalid
+from app.models import WorkItem, WorkItemConflict
+from app.paging import PageRequest, fetch_page
+from app.schemas.base import Page
+from app.schemas.fleet import WorkItemConflictCreate
+from app.scope import Scope, locked, one
+
+_PAIR = (WorkItemConflict.work_item_a, WorkItemConflict.work_item_b)
+
+
+class Reported(NamedTuple):
+    conflict: WorkItemConflict
+    created: bool
+
+
+async def list_work_item_conflicts(
+    scope: Scope,
+    db: Db,
+    request: PageRequest,
+    *,
+    work_item: str | None = None,
+    severity: str | None = None,
+    resolved: bool | None = None,
+) -> Page[WorkItemConflict]:
+    """The last reported first. `work_item` is either of the two."""
+    statement = of_visible_items(scope, scope.select(WorkItemConflict), *_PAIR, listed=True)
+    if work_item is not None:
+        statement = statement.where(or_(*(key == work_item for key in _PAIR)))
+    if severity is not None:
+        statement = statement.where(WorkItemConflict.severity == severity)
+    if resolved is not None:
+        statement = statement.where(WorkItemConflict.resolved_at.is_not(None) == resolved)
+    return await fetch_page(db, statement, [WorkItemConflict.id], request)
+
+
+async def get_work_item_conflict(scope: Scope, db: Db, conflict_id: int) -> WorkItemConflict:
+    statement = scope.select(WorkItemConflict).where(WorkItemConflict.id == conflict_id)
+    return await one(db, of_visible_items(scope, statement, *_PAIR))
+
+
+async def create_work_item_conflict(scope: Scope, db: Db, data: WorkItemConflictCreate) -> Reported:
+    """Reported again for the same two, in either order, and of the same type, it is the same
+    conflict: updated, and open again if it was resolved.
+
+    Raises Invalid for an item that is not visible, or twice the same.
+    """
+    scope.require_write()
+    keys = sorted({data.work_item_a, data.work_item_b})
+    if len(keys) == 1:
+        raise Invalid.field("work_item_b", "must be another work item")
+    await _require_items(scope, db, data)
+    # Also keeps either item from being claimed while it is not yet known what it conflicts with.
+    await lock_items(scope, db, keys)
+    a, b = keys
+    same = scope.select(WorkItemConflict).where(
+        WorkItemConflict.work_item_a == a,
+        WorkItemConflict.work_item_b == b,
+        WorkItemConflict.conflict_type == data.conflict_type,
+    )
+    found = await db.session.scalar(same.with_for_update(key_share=True))
+    conflict = found or scope.build(
+        WorkItemConflict, work_item_a=a, work_item_b=b, conflict_type=data.conflict_type
+    )
+    conflict.severity = data.severity
+    conflict.affected_areas = clean(data.affected_areas)
+    if conflict.resolved_at is not None:
+        conflict.resolved_at = conflict.resolution_notes = None
+    db.session.add(conflict)
+    await db.session.flush()  # its id goes into the feed
+    await db.session.refresh(conflict)
+    await _record(scope, db, conflict, "reported")
+    return Reported(conflict, found is None)
+
+
+async def resolve_work_item_conflict(
+    scope: Scope, db: Db, conflict_id: int, resolution_notes: str | None = None
+) -> WorkItemConflict:
+    """Again it changes nothing."""
+    scope.require_write()
+    statement = scope.select(WorkItemConflict).where(WorkItemConflict.id == conflict_id)
+    conflict: WorkItemConflict = await locked(db, of_visible_items(scope, statement, *_PAIR))
+    if conflict.resolved_at is None:
+        conflict.resolved_at = await db.driver.fetchval("SELECT clock_timestamp()")
+        notes = resolution_notes
+        conflict.resolution_notes = None if notes is None else clean_text(notes)
+        await _record(scope, db, conflict, "resolved")
+    return conflict
+
+
+async def _require_items(scope: Scope, db: Db, data: WorkItemConflictCreate) -> None:
+    wanted = {name: getattr(data, name) for name in ("work_item_a", "work_item_b")}
+    visible = scope.select(WorkItem).where(WorkItem.key.in_(wanted.values()))
+    found = set(await db.session.scalars(visible.with_only_columns(WorkItem.key)))
+    missing = [
+        FieldError(name, "is not a visible work item")
+        for name, key in wanted.items()
+        if key not in found
+    ]
+    if missing:
+        raise Invalid(*missing)
+
+
+async def _record(scope: Scope, db: Db, conflict: WorkItemConflict, event: str) -> None:
+    first = scope.select(WorkItem).where(WorkItem.key == conflict.work_item_a)
+    feed.record(
+        scope,
+        db,
+        f"work_item_conflict.{event}",
+        conflict.id,
+        project_id=await db.session.scalar(first.with_only_columns(WorkItem.project_id)),
+        work_item_a=conflict.work_item_a,
+        work_item_b=conflict.work_item_b,
+        severity=conflict.severity,
+    )

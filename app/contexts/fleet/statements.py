@@ -1,0 +1,155 @@
+"""The hot statements of the fleet. Whatever is locked is locked agents first, then work items, each
+in the order of their keys; the rows are then read again, by a statement of their own, since the
+snapshot of the one that waited may be older than what it waited for.
+
+`$1` is the account everywhere; an optional project hides the rows of all others.
+"""
+
+# The database clock only. Without a row of settings the column's default holds.
+STALE_AFTER = """make_interval(secs => coalesce(
+        (SELECT stale_after_seconds FROM fleet_settings WHERE account_id = $1), 300))"""
+_STALE = f"(agent.status = 'stale' OR agent.heartbeat_at <= clock_timestamp() - {STALE_AFTER})"
+_AGE = "extract(epoch FROM greatest(clock_timestamp() - agent.heartbeat_at, interval '0'))"
+
+# A heartbeat is written at most once in five seconds, unless it brings an agent back.
+_SILENT = "agent.heartbeat_at <= clock_timestamp() - interval '5 seconds'"
+_ALIVE = "CASE WHEN agent.sd_id IS NULL THEN 'idle' ELSE 'active' END"
+
+_CHANGED = """(coalesce($6, agent.codebase), coalesce($7, agent.hostname),
+        coalesce($8, agent.pid), coalesce($9, agent.tty), agent.metadata || $10::jsonb)
+        IS DISTINCT FROM
+        (agent.codebase, agent.hostname, agent.pid, agent.tty, agent.metadata)"""
+_DUE = f"({_SILENT} OR agent.status IN ('stale', 'released') OR {_CHANGED})"
+# Of an agent that is neither new nor due nothing is written, not even a lock.
+OBSERVE = f"""
+WITH known AS (
+    SELECT agent.status, coalesce(agent.project_id = $5::bigint, $5 IS NULL) AS visible,
+           {_DUE} AS due, {_CHANGED} AS changed
+    FROM claude_sessions AS agent WHERE agent.account_id = $1 AND agent.session_id = $2
+), written AS (
+    INSERT INTO claude_sessions AS agent (account_id, session_id, id, project_id, status,
+                                          codebase, hostname, pid, tty, metadata)
+    SELECT $1, $2, $3, $4, 'idle', $6::text, $7::text, $8::integer, $9::text, $10::jsonb
+    WHERE NOT EXISTS (SELECT FROM known WHERE NOT (visible AND due))
+    ON CONFLICT (account_id, session_id) DO UPDATE
+    SET codebase = coalesce($6, agent.codebase), hostname = coalesce($7, agent.hostname),
+        pid = coalesce($8, agent.pid), tty = coalesce($9, agent.tty),
+        metadata = agent.metadata || $10::jsonb, status = {_ALIVE},
+        heartbeat_at = clock_timestamp(), updated_at = clock_timestamp()
+    WHERE ($5::bigint IS NULL OR agent.project_id = $5) AND {_DUE}
+    RETURNING agent.xmax = 0 AS created, agent.project_id
+)
+SELECT (SELECT created FROM written) AS created, (SELECT project_id FROM written) AS project_id,
+       (SELECT status FROM known) AS before, (SELECT visible FROM known) AS visible,
+       (SELECT changed FROM known) AS changed
+"""  # noqa: S608 - constants
+HEARTBEATS = f"""
+WITH due AS (
+    SELECT agent.id, agent.status FROM claude_sessions AS agent
+    WHERE agent.account_id = $1 AND agent.session_id = ANY($2::text[])
+      AND agent.status <> 'released' AND ($3::bigint IS NULL OR agent.project_id = $3)
+      AND ({_SILENT} OR agent.status = 'stale')
+    ORDER BY agent.id FOR NO KEY UPDATE
+)
+UPDATE claude_sessions AS agent
+SET status = {_ALIVE}, heartbeat_at = clock_timestamp(), updated_at = clock_timestamp()
+FROM due WHERE agent.account_id = $1 AND agent.id = due.id
+RETURNING agent.session_id, agent.project_id, due.status AS before
+"""  # noqa: S608 - constants
+STATUSES = """
+SELECT session_id, status FROM claude_sessions
+WHERE account_id = $1 AND session_id = ANY($2::text[])
+  AND ($3::bigint IS NULL OR project_id = $3)
+"""
+
+LOCK_AGENTS = f"""
+SELECT agent.session_id, agent.project_id, agent.status, agent.sd_id, {_STALE} AS stale
+FROM claude_sessions AS agent
+WHERE agent.account_id = $1 AND agent.session_id = ANY($2::text[])
+ORDER BY agent.id FOR NO KEY UPDATE
+"""  # noqa: S608 - constants
+LOCK_ITEMS = """
+SELECT key FROM work_items WHERE account_id = $1 AND key = ANY($2::text[])
+ORDER BY key FOR NO KEY UPDATE
+"""
+# Whoever is sending a heartbeat, or being given an item, is left alone.
+LOCK_SILENT = f"""
+SELECT agent.session_id, agent.sd_id FROM claude_sessions AS agent
+WHERE agent.account_id = $1 AND agent.status IN ('active', 'idle')
+  AND agent.heartbeat_at <= now() - {STALE_AFTER}
+ORDER BY agent.heartbeat_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+"""  # noqa: S608 - constants
+
+# Agents and the items they hold are locked. The heartbeat stays what it was.
+CLOSE = """
+WITH closed AS (
+    UPDATE claims SET released_at = clock_timestamp(), release_reason = $3
+    WHERE account_id = $1 AND session_id = ANY($2::text[]) AND released_at IS NULL
+    RETURNING id, work_item, session_id, fencing_token
+), item AS (
+    UPDATE work_items SET updated_at = clock_timestamp() FROM closed
+    WHERE work_items.account_id = $1 AND work_items.key = closed.work_item
+    RETURNING work_items.key, work_items.project_id
+), agent AS (
+    UPDATE claude_sessions SET sd_id = NULL, track = NULL, claimed_at = NULL, status = $4,
+           updated_at = clock_timestamp()
+    WHERE account_id = $1 AND session_id = ANY($2::text[])
+    RETURNING session_id, project_id
+)
+SELECT agent.session_id, agent.project_id, closed.id AS claim_id, closed.work_item,
+       closed.fencing_token, item.project_id AS item_project_id
+FROM agent LEFT JOIN closed ON closed.session_id = agent.session_id
+LEFT JOIN item ON item.key = closed.work_item
+"""
+GRANT = """
+WITH moment AS (SELECT clock_timestamp() AS at), item AS (
+    UPDATE work_items SET fencing_token = fencing_token + 1, updated_at = moment.at
+    FROM moment WHERE account_id = $1 AND key = $2
+    RETURNING key, track, fencing_token
+), agent AS (
+    UPDATE claude_sessions SET status = 'active', sd_id = item.key, track = item.track,
+           claimed_at = moment.at, heartbeat_at = moment.at, updated_at = moment.at
+    FROM moment, item WHERE account_id = $1 AND session_id = $3
+)
+INSERT INTO claims (account_id, work_item, session_id, track, claimed_at, fencing_token)
+SELECT $1, item.key, $3, item.track, moment.at, item.fencing_token FROM moment, item
+RETURNING *
+"""
+
+ITEM = f"""
+SELECT item.key, item.project_id, item.status, item.track, item.is_ready,
+       claim.id AS claim_id, claim.session_id, {_AGE} AS age, {_STALE} AS stale
+FROM work_items AS item
+LEFT JOIN claims AS claim ON claim.account_id = item.account_id
+    AND claim.work_item = item.key AND claim.released_at IS NULL
+LEFT JOIN claude_sessions AS agent ON agent.account_id = claim.account_id
+    AND agent.session_id = claim.session_id
+WHERE item.account_id = $1 AND item.key = $2 AND ($3::bigint IS NULL OR item.project_id = $3)
+"""  # noqa: S608 - constants
+# The other item of each conflict that is not resolved, and its holder if that is alive.
+NEIGHBOURS = f"""
+SELECT item.key, coalesce(item.project_id = $3::bigint, $3 IS NULL) AS visible,
+       conflict.conflict_type, conflict.severity, agent.session_id, {_AGE} AS age
+FROM work_item_conflicts AS conflict
+JOIN work_items AS item ON item.account_id = conflict.account_id AND item.key =
+    CASE WHEN conflict.work_item_a = $2 THEN conflict.work_item_b ELSE conflict.work_item_a END
+LEFT JOIN claims AS claim ON claim.account_id = item.account_id
+    AND claim.work_item = item.key AND claim.released_at IS NULL
+LEFT JOIN claude_sessions AS agent ON agent.account_id = claim.account_id
+    AND agent.session_id = claim.session_id AND NOT {_STALE}
+WHERE conflict.account_id = $1 AND $2 IN (conflict.work_item_a, conflict.work_item_b)
+  AND conflict.resolved_at IS NULL
+ORDER BY conflict.id
+"""  # noqa: S608 - constants
+# Who else works on the track; $4 is asking.
+BUSY = f"""
+SELECT item.key, coalesce(item.project_id = $3::bigint, $3 IS NULL) AS visible,
+       agent.session_id, {_AGE} AS age
+FROM claims AS claim
+JOIN work_items AS item ON item.account_id = claim.account_id AND item.key = claim.work_item
+JOIN claude_sessions AS agent ON agent.account_id = claim.account_id
+    AND agent.session_id = claim.session_id AND NOT {_STALE}
+WHERE claim.account_id = $1 AND claim.released_at IS NULL AND item.track = $2
+  AND claim.session_id <> $4
+ORDER BY claim.id LIMIT 1
+"""  # noqa: S608 - constants

@@ -1,0 +1,154 @@
+"""What lists compute about each row, in the statement that reads it."""
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Label, Select, and_, case, func, not_, null, or_
+from sqlalchemy.orm import aliased
+
+from app.models import Agent, Claim, FleetSettings, Session, WorkItem, WorkItemConflict
+from app.scope import Scope
+
+# What can be done next, best first.
+AVAILABILITY = ("available", "track_busy", "blocked", "claimed", "done")
+ITEM_ORDER = (WorkItem.track, WorkItem.sequence_rank, WorkItem.key)
+DEFAULT_STALE_AFTER_SECONDS = 300
+
+
+def stale_after_seconds(scope: Scope) -> ColumnElement[Any]:
+    chosen = scope.select(FleetSettings).with_only_columns(FleetSettings.stale_after_seconds)
+    return func.coalesce(chosen.scalar_subquery(), DEFAULT_STALE_AFTER_SECONDS)
+
+
+def is_stale(scope: Scope, agent: Any = Agent) -> ColumnElement[bool]:
+    """By now, whether or not a sweep has seen it yet."""
+    silence = func.make_interval(0, 0, 0, 0, 0, 0, stale_after_seconds(scope))
+    return or_(agent.status == "stale", agent.heartbeat_at <= func.now() - silence)
+
+
+def agents(scope: Scope, statement: Select[tuple[Agent]]) -> Select[tuple[Agent]]:
+    """With the work item each one holds, and the session that records it, where visible."""
+    held = [WorkItem.account_id == Agent.account_id, WorkItem.key == Agent.sd_id]
+    recorded = [Session.account_id == Agent.account_id, Session.external_id == Agent.session_id]
+    if scope.strict:
+        held.append(WorkItem.project_id == scope.project_id)
+        recorded.append(Session.project_id == scope.project_id)
+    return statement.outerjoin(WorkItem, and_(*held)).outerjoin(Session, and_(*recorded))
+
+
+def agent_columns(scope: Scope) -> dict[str, Any]:
+    """Of the statement that `agents` makes, by the names of AgentOut."""
+    computed = case(
+        (Agent.status == "released", "released"),
+        (is_stale(scope), "stale"),
+        (Agent.sd_id.is_(None), "idle"),
+        else_="active",
+    )
+    age = _seconds(func.now() - Agent.heartbeat_at)
+    return {
+        **{name: getattr(Agent, name) for name in _STORED},
+        "metadata": Agent.metadata_,
+        "computed_status": computed.label("computed_status"),
+        "heartbeat_age_seconds": age.label("heartbeat_age_seconds"),
+        "seconds_until_stale": case(
+            (computed == "released", null()),
+            (computed == "stale", 0.0),
+            else_=func.greatest(stale_after_seconds(scope) - age, 0.0),
+        ).label("seconds_until_stale"),
+        "claim_duration_seconds": _seconds(func.now() - Agent.claimed_at).label(
+            "claim_duration_seconds"
+        ),
+        "work_item_title": WorkItem.title.label("work_item_title"),
+        "needs_input": Session.needs_input.label("needs_input"),
+    }
+
+
+_STORED = (
+    "id account_id project_id session_id status sd_id track claimed_at heartbeat_at tty pid "
+    "hostname codebase created_at updated_at"
+).split()
+
+
+def _seconds(duration: Any) -> ColumnElement[float]:
+    """Not negative: `now()` is the beginning of the transaction."""
+    seconds = func.date_part("epoch", duration)
+    return case((duration.is_(None), null()), else_=func.greatest(seconds, 0.0))
+
+
+def everywhere(scope: Scope) -> Scope:
+    """An item is taken whatever project its holder belongs to."""
+    return msgspec.structs.replace(scope, project_id=None, strict=False)
+
+
+def live_claims(scope: Scope) -> Select[tuple[Claim]]:
+    """Of agents that are alive."""
+    holder = and_(Agent.account_id == Claim.account_id, Agent.session_id == Claim.session_id)
+    statement = everywhere(scope).select(Claim).join(Agent, holder)
+    return statement.where(Claim.released_at.is_(None), not_(is_stale(scope)))
+
+
+def availability_rank(scope: Scope) -> Label[int]:
+    """The index into AVAILABILITY. Each subquery is evaluated once for the whole list."""
+    taken = live_claims(scope).with_only_columns(Claim.work_item)
+    other = aliased(WorkItem)
+    of_claim = and_(other.account_id == Claim.account_id, other.key == Claim.work_item)
+    busy = live_claims(scope).join(other, of_claim).with_only_columns(other.track)
+    blocking = (
+        everywhere(scope)
+        .select(WorkItemConflict)
+        .where(WorkItemConflict.severity == "blocking", WorkItemConflict.resolved_at.is_(None))
+    )
+    a, b = WorkItemConflict.work_item_a, WorkItemConflict.work_item_b
+    return case(
+        (WorkItem.status != "open", 4),
+        (WorkItem.key.in_(taken), 3),
+        (not_(WorkItem.is_ready), 2),
+        (WorkItem.key.in_(blocking.where(b.in_(taken)).with_only_columns(a)), 2),
+        (WorkItem.key.in_(blocking.where(a.in_(taken)).with_only_columns(b)), 2),
+        (and_(WorkItem.track != "STANDALONE", WorkItem.track.in_(busy)), 1),
+        else_=0,
+    ).label("availability_rank")
+
+
+def claimable_items(
+    scope: Scope, track: str | None, *, without: Collection[str]
+) -> Select[tuple[str]]:
+    """The key of the best one."""
+    rank = availability_rank(scope)
+    statement = scope.select_listed(WorkItem).where(WorkItem.status == "open", rank <= 1)
+    if track is not None:
+        statement = statement.where(WorkItem.track == track)
+    if without:
+        statement = statement.where(WorkItem.key.not_in(without))
+    best = statement.order_by(rank, *ITEM_ORDER).limit(1)
+    return best.with_only_columns(WorkItem.key)
+
+
+def with_claim(statement: Select[tuple[WorkItem]]) -> Select[tuple[WorkItem]]:
+    """With the claim of each item that is not released, if there is one."""
+    live = and_(
+        Claim.account_id == WorkItem.account_id,
+        Claim.work_item == WorkItem.key,
+        Claim.released_at.is_(None),
+    )
+    return statement.outerjoin(Claim, live)
+
+
+def item_columns(schema: type[Any]) -> list[Any]:
+    """Of the statement that `with_claim` makes, for a schema of work items."""
+    computed = {"claimed_by": Claim.session_id.label("claimed_by")}
+    names = [name for name in schema.__struct_fields__ if name != "availability"]
+    return [computed[name] if name in computed else getattr(WorkItem, name) for name in names]
+
+
+def of_visible_items(
+    scope: Scope, statement: Select[Any], *keys: Any, listed: bool = False
+) -> Select[Any]:
+    """Claims and conflicts belong to the project of their work items."""
+    narrowed = scope.project_id is not None if listed else scope.strict
+    if narrowed:
+        visible = (scope.select_listed if listed else scope.select)(WorkItem)
+        for key in keys:
+            statement = statement.where(key.in_(visible.with_only_columns(WorkItem.key)))
+    return statement

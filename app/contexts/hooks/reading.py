@@ -1,0 +1,140 @@
+"""What the translators of all agents share: reading fields whose types nobody guarantees."""
+
+import datetime
+import hashlib
+from typing import Any
+
+import msgspec
+
+from app.schemas.hooks import Observation, Step, Waiting
+from app.schemas.sessions import ResultInput, ResultStatus
+
+Event = dict[str, Any]
+
+MAX_EXTERNAL_ID = 200
+_MAX_MODULE = 200
+# The one argument that says what a tool does, by order of preference. Agents spell them both ways.
+_MAIN_ARGUMENTS = (
+    *("command", "cmd", "file_path", "filePath", "notebook_path", "absolute_path", "path"),
+    *("dir_path", "pattern", "url", "query", "prompt", "description"),
+)
+_INT32 = range(-(2**31), 2**31)
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def external_id(value: Any) -> str | None:
+    """None for what cannot be the id of a conversation."""
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_EXTERNAL_ID else None
+
+
+def timed(seen: Observation, value: Any) -> Observation:
+    """The observation with the agent's own time on all of its steps, where there is one."""
+    at = moment(value)
+    for step in seen.steps:
+        step.at = at
+    return seen
+
+
+def moment(value: Any) -> datetime.datetime | None:
+    """An RFC 3339 time; None for anything else."""
+    try:
+        parsed = msgspec.convert(value, datetime.datetime)
+    except msgspec.ValidationError:
+        return None
+    return parsed if parsed.tzinfo is not None else None
+
+
+def fingerprint(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+def texts(event: Event, *names: str) -> dict[str, Any]:
+    """Only text, so that a merge never deletes what an earlier event told."""
+    return {name: event[name] for name in names if isinstance(event.get(name), str)}
+
+
+def without(event: Event, known: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name not in known}
+
+
+def module_of(tool: Any) -> str:
+    return as_text(tool)[:_MAX_MODULE] or "Tool"
+
+
+def main_argument(tool_input: Any) -> str:
+    values = (as_mapping(tool_input).get(name) for name in _MAIN_ARGUMENTS)
+    for value in values:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            return " ".join(value)
+    return ""
+
+
+def milliseconds(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value) if 0 <= value <= 2**53 else None
+
+
+def exit_code(value: Any) -> int | None:
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return value if number and value in _INT32 else None
+
+
+def tool_result(response: Any, duration_ms: int | None) -> ResultInput:
+    """The output streams where the tool has them, the whole response otherwise."""
+    result = ResultInput(status="ok", duration_ms=duration_ms)
+    if isinstance(response, str):
+        result.stdout = response
+    elif isinstance(response, dict):
+        rest = dict(response)
+        if isinstance(response.get("stdout"), str):
+            result.stdout = rest.pop("stdout")
+        if isinstance(response.get("stderr"), str):
+            result.stderr = rest.pop("stderr")
+        result.code = exit_code(response.get("exit_code"))
+        result.data = rest
+        result.status = _status(response, result.code)
+    elif response is not None:
+        result.data = {"tool_response": response}
+    return result
+
+
+def _status(response: dict[str, Any], code: int | None) -> ResultStatus:
+    if code or response.get("is_error") is True or response.get("success") is False:
+        return "error"
+    return "warning" if response.get("interrupted") is True else "ok"
+
+
+def permission_wait(tool: Any, tool_input: Any) -> Waiting:
+    argument = main_argument(tool_input)
+    name = as_text(tool)
+    return Waiting(kind="permission_request", message=f"{name}: {argument}" if argument else name)
+
+
+def notification_wait(event: Event) -> Waiting:
+    return Waiting(
+        kind=as_text(event.get("notification_type")) or "notification",
+        message=as_text(event.get("message")),
+    )
+
+
+def keep(event: Event, seen: Observation, name: Any, **metadata: Any) -> None:
+    """What nobody gives a meaning to. Its whole content is its key: sent twice, stored once."""
+    seen.steps = [
+        Step(
+            key=f"event:{fingerprint(event)}",
+            module="Event",
+            command=as_text(name),
+            metadata={**metadata, "event": event},
+            result=ResultInput(status="ok"),
+        )
+    ]

@@ -1,0 +1,255 @@
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from msgspec import UNSET, Meta, UnsetType
+
+from app.schemas.base import Input, Instant, Live, Name, Output, Text
+
+Track = Literal["A", "B", "C", "STANDALONE"]
+AgentStatus = Literal["active", "idle", "stale", "released"]
+WorkItemStatus = Literal["open", "done", "cancelled"]
+Availability = Literal["available", "track_busy", "blocked", "claimed", "done"]
+TrackStatus = Literal["occupied", "open", "blocked", "empty"]
+ReleaseReason = Literal["completed", "timeout", "manual", "conflict", "session_ended", "takeover"]
+ConflictType = Literal[
+    "file_overlap", "component_overlap", "dependency_conflict", "resource_conflict"
+]
+Severity = Literal["blocking", "warning", "info"]
+
+AgentId = Annotated[str, Meta(min_length=1, max_length=200)]
+# A segment of a path: no slash, no control character, not what URLs resolve away, and not the verb
+# of `POST /api/work-items/claim-next`.
+_KEY = r"^(?!(\.{1,2}|claim-next)$)[^/\x00-\x1f\x7f]+$"
+WorkItemKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=_KEY)]
+Pid = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Rank = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Label = Annotated[str, Meta(max_length=1000)]
+
+
+class AgentRegister(Input):
+    """What is left out or null stays as it was; `metadata` is merged key by key."""
+
+    codebase: Label | None = None
+    hostname: Label | None = None
+    pid: Pid | None = None
+    tty: Label | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class AgentHeartbeats(Input):
+    """Of all agents of one machine."""
+
+    session_ids: Annotated[list[AgentId], Meta(min_length=1, max_length=1000)]
+
+
+class HeartbeatResult(Output):
+    """As each heartbeat by itself would be answered; `status` is null for an unknown agent."""
+
+    session_id: str
+    result: Literal["ok", "agent_released", "not_found"]
+    status: AgentStatus | None
+
+
+class AgentRelease(Input):
+    """Why the agent lets its work item go; the other reasons are the server's to give."""
+
+    reason: Literal["manual", "completed", "conflict"] = "manual"
+
+
+class AgentSummary(Live):
+    """`computed_status` also knows of heartbeats that did not come, before any sweep. Seconds are
+    by the database clock; `seconds_until_stale` is 0 for a stale agent and null for a released one.
+    `needs_input` is what the session that records this agent waits for, if there is one."""
+
+    id: UUID
+    session_id: str
+    account_id: int
+    project_id: int | None
+    status: AgentStatus
+    computed_status: AgentStatus
+    sd_id: str | None
+    work_item_title: str | None
+    track: Track | None
+    claimed_at: Instant | None
+    claim_duration_seconds: float | None
+    heartbeat_at: Instant
+    heartbeat_age_seconds: float
+    seconds_until_stale: float | None
+    needs_input: dict[str, Any] | None
+    tty: str | None
+    pid: int | None
+    hostname: str | None
+    codebase: str | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class AgentOut(AgentSummary):
+    metadata: dict[str, Any]
+
+
+class WorkItemCreate(Input):
+    """The lowest `sequence_rank` comes first. Nobody is given an item next that is not ready."""
+
+    key: WorkItemKey
+    title: Name
+    description: Text | None = None
+    track: Track = "STANDALONE"
+    sequence_rank: Rank = 0
+    is_ready: bool = True
+
+
+class WorkItemUpdate(Input):
+    """Done completes the claim on it, cancelled releases it, open makes it claimable again."""
+
+    title: Name | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    status: WorkItemStatus | UnsetType = UNSET
+    track: Track | UnsetType = UNSET
+    sequence_rank: Rank | UnsetType = UNSET
+    is_ready: bool | UnsetType = UNSET
+
+
+class WorkItemOut(Output):
+    """`claimed_by` is the session_id of the agent whose claim is live; `fencing_token` the last one
+    given out."""
+
+    key: str
+    account_id: int
+    project_id: int | None
+    title: str
+    description: str | None
+    status: WorkItemStatus
+    track: Track
+    sequence_rank: int
+    is_ready: bool
+    fencing_token: int
+    claimed_by: str | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class WorkItemRow(Output):
+    """Claimed is an item whose holder is alive: a stale one's can be taken over."""
+
+    key: str
+    project_id: int | None
+    title: str
+    status: WorkItemStatus
+    track: Track
+    sequence_rank: int
+    is_ready: bool
+    availability: Availability
+    claimed_by: str | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class WorkItemComplete(Input):
+    """With a token, only while that claim is the live one."""
+
+    fencing_token: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+
+
+class WorkItemClaim(Input):
+    """`force` takes the item from a live agent; for admins and owners."""
+
+    session_id: AgentId
+    force: bool = False
+
+
+class NextClaim(Input):
+    session_id: AgentId
+    track: Track | None = None
+
+
+class Notice(Output):
+    """What speaks against a claim, or is to be known about it. `work_item` and `session_id` are
+    those that get in its way."""
+
+    code: str
+    message: str
+    work_item: str | None = None
+    session_id: str | None = None
+    heartbeat_age_seconds: float | None = None
+
+
+class Claimable(Output):
+    can_claim: bool
+    blocking_reasons: list[Notice]
+    warnings: list[Notice]
+    info: list[Notice]
+
+
+class ClaimOut(Output):
+    """Live while `released_at` is null; its `fencing_token` is then the item's highest."""
+
+    id: int
+    account_id: int
+    work_item: str
+    session_id: str
+    track: Track
+    claimed_at: Instant
+    released_at: Instant | None
+    release_reason: ReleaseReason | None
+    fencing_token: int
+
+
+class Granted(Output):
+    claim: ClaimOut
+    work_item: WorkItemOut
+    warnings: list[Notice]
+
+
+class TrackOut(Output):
+    """`next_item` is the key of the best available item, `work_item` and `session_id` the live
+    claim that was made first. A STANDALONE track is never occupied."""
+
+    track: Track
+    status: TrackStatus
+    open_count: int
+    done_count: int
+    cancelled_count: int
+    claimed_count: int
+    available_count: int
+    blocked_count: int
+    next_item: str | None
+    work_item: str | None
+    session_id: str | None
+
+
+class WorkItemConflictCreate(Input):
+    """In either order. Reported again it is updated, and open again if it was resolved."""
+
+    work_item_a: WorkItemKey
+    work_item_b: WorkItemKey
+    conflict_type: ConflictType
+    severity: Severity
+    affected_areas: Annotated[list[Label], Meta(max_length=1000)] = []
+
+
+class WorkItemConflictResolve(Input):
+    resolution_notes: Text | None = None
+
+
+class WorkItemConflictOut(Output):
+    id: int
+    account_id: int
+    work_item_a: str
+    work_item_b: str
+    conflict_type: ConflictType
+    severity: Severity
+    affected_areas: list[str]
+    detected_at: Instant
+    resolved_at: Instant | None
+    resolution_notes: str | None
+
+
+class FleetSettingsUpdate(Input):
+    stale_after_seconds: Annotated[int, Meta(ge=1, le=604_800)] | UnsetType = UNSET
+
+
+class FleetSettingsOut(Output):
+    """An agent is stale after that long without a heartbeat."""
+
+    stale_after_seconds: int

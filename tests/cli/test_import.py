@@ -1,0 +1,133 @@
+"""Transcripts that agents keep on disk, imported into a server that knows a part, or nothing."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import FIXTURES, hook_stream
+from tests.servers import Server, start_server, stop_server
+
+TRANSCRIPTS = FIXTURES / "hooks" / "transcripts"
+SIMPLE = "e1e94077-b581-4dbc-9f1b-e3998ee4ce59"
+Told = tuple[str, str, str | None, str | None, int | None]
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Any:
+    server = start_server(tmp_path)
+    yield server
+    stop_server(server)
+
+
+def session(server: Server, external_id: str) -> dict[str, Any]:
+    listed = server.json("sessions", "list")["data"]
+    [row] = [row for row in listed if row["external_id"] == external_id]
+    shown: dict[str, Any] = server.json("sessions", "show", str(row["id"]))
+    return shown
+
+
+def told(shown: dict[str, Any]) -> list[Told]:
+    return [
+        (
+            i["command"]["module"],
+            i["command"]["command"],
+            i["result"] and i["result"]["status"],
+            i["result"] and i["result"]["stdout"],
+            i["result"] and i["result"]["code"],
+        )
+        for i in shown["interactions"]
+    ]
+
+
+def test_a_folder_of_transcripts(fresh: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "projects" / "-home-dev-proj"
+    folder.mkdir(parents=True)
+    for file in TRANSCRIPTS.glob("claude-code-*.jsonl"):
+        shutil.copy(file, folder)
+    (folder / "notes.txt").write_text("not a transcript")
+    first = fresh.json("import", "claude-code", str(folder.parent))
+    assert first == {"files": 2, "events": 12, "stored": 12}
+
+    resumed = session(fresh, "11111111-2222-4333-8444-555555555555")
+    answer = "done after 1 tool results"
+    assert told(resumed)[:3] == [
+        ("UserPrompt", "first", "ok", answer, None),
+        ("Bash", "echo hi", "ok", "hi", None),
+        ("UserPrompt", "second", "ok", answer, None),
+    ]
+    assert [row[:3] for row in told(resumed)[3:]] == [
+        ("UserPrompt", "/compact keep it short", "ok")
+    ]
+    assert resumed["title"] == "first"
+    assert resumed["interactions"][0]["command"]["timestamp"] == "2026-11-21T08:00:06.007000Z"
+    assert resumed["interactions"][1]["result"]["timestamp"] == "2026-11-21T08:00:06.250000Z"
+    # Nobody sees an agent at work here, and none is shown.
+    assert resumed["status"] == "complete"
+    assert resumed["state"]["ended"] == {"reason": "imported"}
+
+    again = fresh.json("import", "claude-code", str(folder.parent))
+    assert again == first
+    assert session(fresh, resumed["external_id"]) == resumed
+
+
+def test_a_rollout_of_codex(fresh: Server) -> None:
+    fresh.json("import", "codex", str(TRANSCRIPTS / "codex-rollout.jsonl"))
+    shown = session(fresh, "01a1fd15-33ba-7780-b9e6-7148daf00eee")
+    assert told(shown) == [
+        ("UserPrompt", "say hi", "ok", "done after 2 tool results", None),
+        ("Bash", "echo hi", "ok", "hi\n", 0),
+        (
+            "Bash",
+            "ls /nonexistent-dir",
+            "error",
+            "ls: cannot access '/nonexistent-dir': No such file or directory\n",
+            2,
+        ),
+    ]
+    assert shown["state"]["agent"] == "codex"
+    assert shown["state"]["model"] == "fake-model"
+
+
+@pytest.mark.parametrize("missed", range(9))
+def test_what_the_hooks_missed_is_added_and_nothing_twice(
+    server: Server, tmp_path: Path, missed: int
+) -> None:
+    """Every event of the recorded run missing in turn, then the transcript of the same run."""
+    session_id = f"missed-{missed}"
+    for number, event in enumerate(hook_stream("claude-code-simple")):
+        if number != missed:
+            server.run("hook", stdin=json.dumps({**event, "session_id": session_id}))
+    transcript = tmp_path / "transcript.jsonl"
+    lines = (TRANSCRIPTS / "claude-code-simple.jsonl").read_text()
+    transcript.write_text(lines.replace(SIMPLE, session_id) + '{"type": "user", "cut o')
+    server.json("import", "claude-code", str(transcript))
+    rows = told(session(server, session_id))
+    assert sorted(row for row in rows if row[0] != "Event") == [
+        ("Bash", "echo hi", "ok", "hi", None),
+        ("UserPrompt", "hi", "ok", "done after 1 tool results", None),
+    ]
+
+
+def test_an_import_wakes_nobody(server: Server) -> None:
+    event = {"session_id": SIMPLE, "hook_event_name": "PermissionRequest", "tool_name": "Bash"}
+    server.run("hook", stdin=json.dumps(event))
+    waiting = session(server, SIMPLE)["needs_input"]
+    assert waiting is not None
+    server.json("import", "claude-code", str(TRANSCRIPTS / "claude-code-simple.jsonl"))
+    shown = session(server, SIMPLE)
+    assert (shown["status"], shown["needs_input"]) == ("active", waiting)
+    server.run("hook", stdin=json.dumps({**event, "hook_event_name": "SessionEnd"}))
+    server.json("import", "claude-code", str(TRANSCRIPTS / "claude-code-simple.jsonl"))
+    assert session(server, SIMPLE)["status"] == "complete"
+
+
+def test_what_the_server_refuses_is_said(server: Server) -> None:
+    done = server.run("import", "claude-code", "no-such-file")
+    assert done.returncode == 2
+    assert "no-such-file" in done.stderr
+    path = str(TRANSCRIPTS / "claude-code-simple.jsonl")
+    done = server.run("import", "claude-code", path, AGENT_SESSIONS_TOKEN="as_1-999_no")
+    assert done.returncode == 1
