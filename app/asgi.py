@@ -76,6 +76,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
                     "authenticator": authenticator,
                     "hub": hub,
                     "metrics_token": configuration.metrics_token,
+                    "retry_limit": configuration.retry_limit,
                     "revision": migrations.head(),
                 }
             ),

@@ -24,11 +24,19 @@ def truncate(text: str, limit: int = MAX_STRING_BYTES) -> str:
     encoded = text.encode()
     if len(encoded) <= limit:
         return text
-    half = (limit - 64) // 2  # 64 bytes are more than the marker takes
-    head = encoded[:half].decode(errors="ignore")
-    tail = encoded[-half:].decode(errors="ignore")
-    missing = len(encoded) - len(head.encode()) - len(tail.encode())
-    return f"{head}\n[… {missing} bytes truncated …]\n{tail}"
+    half = kept_at_each_end(limit)
+    return elide(encoded[:half], encoded[-half:], len(encoded))
+
+
+def kept_at_each_end(limit: int) -> int:
+    return (limit - 64) // 2  # 64 bytes are more than the marker takes
+
+
+def elide(head: bytes, tail: bytes, length: int) -> str:
+    """The two ends of a text of `length` bytes, and a marker for what is missing between them."""
+    beginning, end = head.decode(errors="ignore"), tail.decode(errors="ignore")
+    missing = length - len(beginning.encode()) - len(end.encode())
+    return f"{beginning}\n[… {missing} bytes truncated …]\n{end}"
 
 
 def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,13 @@ class TooManyRequests(AppError):
         super().__init__()
 
 
+class SessionTypeFailed(AppError):
+    """The session type failed."""
+
+    status = 502
+    default_code = "session_type_failed"
+
+
 class Unavailable(AppError):
     """The database cannot be reached right now; try again."""
 

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 MEBIBYTE = 1024 * 1024
@@ -38,6 +39,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """At `info` every request is one line."""
     feed_days: int = 30
     """How long feed events are kept."""
+    retry_limit: Annotated[int, Meta(ge=1)] = 5
+    """How many results of a workflow's step, in a row, may be other than ok before its session has
+    failed."""
     rate_limit: int = 0
     """Requests a minute for each token and worker; 0 for no limit. Hooks are never limited."""
     cors_origins: str = ""

@@ -1,11 +1,15 @@
 """The HTTP client of the commands that talk to a server."""
 
+import time
 from typing import Any
 
 import click
 import httpx
 
 from app.cli.credentials import load_credentials
+
+RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 30.0
 
 
 class Refused(click.ClickException):
@@ -25,20 +29,59 @@ def request_text(path: str) -> str:
     return _send("GET", path).text
 
 
+def post_patiently(path: str, body: Any = None) -> httpx.Response:
+    """Whatever the server answers, once it can: waits while it is away or busy."""
+    delay = RETRY_SECONDS
+    while True:
+        try:
+            response = _request("POST", path, json=body)
+        except httpx.UnsupportedProtocol:
+            raise
+        except httpx.TransportError as error:
+            problem, wait = str(error) or type(error).__name__, delay
+        else:
+            if not _is_for_later(response):
+                return response
+            asked = response.headers.get("retry-after", "")
+            problem, wait = reason(response), float(asked) if asked.isdecimal() else delay
+        click.echo(f"agent-sessions: {problem}; trying again in {wait:g} s", err=True)
+        time.sleep(wait)
+        delay = min(2 * delay, LONGEST_RETRY_SECONDS)
+
+
+def code_of(response: httpx.Response) -> str | None:
+    """The stable code of a problem; None for an answer that is none of ours."""
+    try:
+        return str(response.json()["code"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_for_later(response: httpx.Response) -> bool:
+    """A 502 of our own is final; another is a proxy's, before a server that is away."""
+    if response.status_code == 502:
+        return code_of(response) is None
+    return response.status_code in {429, 503, 504}
+
+
 def _send(method: str, path: str, **options: Any) -> httpx.Response:
+    response = _request(method, path, **options)
+    if response.is_success:
+        return response
+    raise Refused(reason(response))
+
+
+def _request(method: str, path: str, **options: Any) -> httpx.Response:
     credentials = load_credentials()
     if credentials is None:
         raise click.UsageError("no token: set AGENT_SESSIONS_TOKEN or run `agent-sessions login`")
-    response = httpx.request(
+    return httpx.request(
         method,
         f"{credentials.url}{path}",
         headers={"Authorization": f"Bearer {credentials.token}"},
         timeout=30,
         **options,
     )
-    if response.is_success:
-        return response
-    raise Refused(reason(response))
 
 
 def reason(response: httpx.Response) -> str:

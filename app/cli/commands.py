@@ -19,6 +19,7 @@ _COMMANDS = {
     "doctor": "database:doctor",
     "login": "login:login",
     "sessions": "sessions:sessions",
+    "run": "run:run",
     "instances": "instances:instances",
     "retention": "retention:retention",
     "tail": "tail:tail",

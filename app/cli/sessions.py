@@ -100,6 +100,60 @@ def tail_session(session_id: int, *, as_json: bool) -> None:
     follow(session_id, as_json=as_json)
 
 
+@sessions.command("create")
+@click.option("--type", "session_type", required=True, help="One of `sessions types`.")
+@click.option("--title", help="What it is about.")
+@click.option("--component", "component_id", type=click.IntRange(1), help="Id of a component.")
+@click.option("--environment", type=click.Choice(["local", "vscode"]))
+@json_option
+def create_session(
+    session_type: str,
+    title: str | None,
+    component_id: int | None,
+    environment: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Begin a session, in the project of its component or else in your active one."""
+    given = {"title": title, "component_id": component_id, "environment": environment}
+    body = {name: value for name, value in given.items() if value is not None}
+    session = request("POST", "/api/sessions", json={"type": session_type, **body})
+    if as_json:
+        print_json(session)
+    else:
+        click.echo(f"session {session['id']}: {session['title'] or session['type']}")
+
+
+@sessions.command("next-command")
+@click.argument("session_id", type=click.IntRange(1))
+@json_option
+def next_command(session_id: int, *, as_json: bool) -> None:
+    """What the session's workflow does next. Asking again changes nothing; `run` does it."""
+    interaction = request("POST", f"/api/sessions/{session_id}/next-command")
+    if as_json:
+        print_json(interaction)
+        return
+    console = Console()
+    console.print(Text(f"{interaction['step_name']}  {interaction['id']}", style="bold"))
+    for part in ("command", "pipe"):
+        for line in (interaction["command"][part] or "").splitlines():
+            console.print(Text(f"  {'$' if part == 'command' else '<'} {line}"))
+
+
+@sessions.command("types")
+@json_option
+def list_session_types(*, as_json: bool) -> None:
+    """The types of sessions that the server knows, and their steps."""
+    page = request("GET", "/api/session-types")
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        ["name", "title", "steps"],
+        [(row["name"], row["title"], " → ".join(row["steps"])) for row in page["data"]],
+    )
+
+
 def _print_interaction(console: Console, interaction: dict[str, Any]) -> None:
     command, result = interaction["command"], interaction["result"]
     mark = _MARKS[result["status"] if result else None]

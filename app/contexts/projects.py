@@ -21,6 +21,7 @@ from app.models import (
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
+from app.schemas.toolchain import toolchain_of
 from app.scope import Scope, locked, one
 
 
@@ -39,8 +40,10 @@ async def get_project(scope: Scope, db: Db, project_id: int) -> Project:
 
 
 async def create_project(scope: Scope, db: Db, data: ProjectCreate) -> Project:
-    """Raises Conflict `slug_taken`; Forbidden for a token that is made for one project."""
+    """Raises Conflict `slug_taken`, Forbidden for a token that is made for one project, Invalid for
+    a toolchain in the settings that cannot be used."""
     scope.require_write()
+    toolchain_of(data.settings)
     if scope.token_project_id is not None:
         raise Forbidden("This token is made for one project.")
     project = scope.build(Project, **msgspec.structs.asdict(data))
@@ -51,8 +54,11 @@ async def create_project(scope: Scope, db: Db, data: ProjectCreate) -> Project:
 
 
 async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpdate) -> Project:
-    """`settings` are replaced as a whole."""
+    """`settings` are replaced as a whole. Raises Invalid for a toolchain in them that cannot be
+    used."""
     scope.require_write()
+    if isinstance(data.settings, dict):
+        toolchain_of(data.settings)
     project = await locked(db, scope.select(Project).where(Project.id == project_id))
     await _apply_changes(db, project, _given(data))
     feed.record(scope, db, "project.updated", project.id, project_id=project.id)

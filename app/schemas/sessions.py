@@ -123,10 +123,19 @@ class Posted(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     result: str | None = None
 
 
+class WorkflowMark(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """On the interactions that a workflow has asked for: how many results of each step, in a row,
+    were not ok, and whether this one's result moved the workflow."""
+
+    failures: dict[str, int] = {}
+    applied: bool = False
+
+
 class StoredInteraction(Interaction, kw_only=True, forbid_unknown_fields=True):
-    """As embedded in the row. `posted` is unset before it leaves the history."""
+    """As embedded in the row. `posted` and `workflow` are unset before it leaves the history."""
 
     posted: Posted | UnsetType = UNSET
+    workflow: WorkflowMark | UnsetType = UNSET
 
 
 class InteractionSummary(Output):
@@ -170,6 +179,15 @@ class SessionSummary(Output):
 
 class SessionOut(SessionSummary):
     interactions: list[Interaction]
+
+
+class SessionTypeOut(Output):
+    """`steps` is empty where the agent drives."""
+
+    name: str
+    title: str
+    description: str
+    steps: list[str]
 
 
 class ResultOut(Output):

@@ -36,6 +36,7 @@ _TITLES = {
     422: "Invalid request",
     429: "Too many requests",
     500: "Internal error",
+    502: "Session type failed",
     503: "Service unavailable",
 }
 _CODES = {

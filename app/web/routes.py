@@ -21,6 +21,7 @@ from app.web import (
     runs,
     sessions,
     work_items,
+    workflows,
 )
 
 ROUTES: list[HTTPRouteHandler] = [
@@ -66,7 +67,9 @@ ROUTES: list[HTTPRouteHandler] = [
     sessions.list_interactions,
     sessions.append_interactions,
     sessions.get_interaction,
-    sessions.set_result,
+    workflows.list_session_types,
+    workflows.next_command,
+    workflows.set_result,
     instances.list_instances,
     instances.register_instance,
     instances.find_instance,

@@ -38,6 +38,7 @@ _DESCRIPTIONS = {
     415: "The body is not application/json.",
     422: "Some fields are invalid; `errors` names them.",
     429: "Too many requests with this token; `Retry-After` says when to try again.",
+    502: "The session type, which may be from another package, failed.",
     503: "The database cannot be reached right now.",
 }
 _DECORATORS: dict[str, Any] = {
@@ -73,7 +74,7 @@ def route(
     also: Sequence[int] = (),
     **options: Any,
 ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
-    """`also` are the other successful statuses and the 409 of routes that have one."""
+    """`also` are the other successful statuses, and the 409 and 502 of routes that have them."""
     statuses = {401, 403, 404, 422, 429, 503}
     if method in _WITH_BODY:
         statuses |= {400, 413, 415}

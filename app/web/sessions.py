@@ -20,8 +20,6 @@ from app.schemas.sessions import (
     Interaction,
     InteractionBatch,
     InteractionInput,
-    ResultInput,
-    ResultOut,
     SessionCancel,
     SessionCreate,
     SessionFail,
@@ -239,24 +237,6 @@ async def append_interactions(
     if single:
         location = f"{location}/{interactions[0].id}"
     return created(content, location, 201 if appended.created else 200)
-
-
-@route(
-    "POST",
-    "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}/result",
-    tag="interactions",
-    also=[409],
-    nul_allowed_in="*",
-)
-async def set_result(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    session_id: FromPath[int],
-    interaction_id: FromPath[UUID],
-    data: JSONBody[ResultInput],
-) -> ResultOut:
-    completed = await sessions.set_result(current_scope, db, session_id, interaction_id, data)
-    return rendered(completed, ResultOut)
 
 
 def _with_interactions(session: Session, interactions: list[Interaction]) -> SessionOut:

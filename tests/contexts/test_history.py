@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.contexts import sessions
 from app.contexts.sessions import Window
-from app.contexts.sessions.history import TAIL_BYTES, TAIL_COUNT
+from app.contexts.sessions.packing import TAIL_BYTES, TAIL_COUNT
 from app.schemas.sessions import (
     CommandInput,
     InteractionInput,

@@ -5,7 +5,6 @@ from app.contexts.sessions.interactions import (
     append_interactions,
     get_interaction,
     list_interactions,
-    set_result,
 )
 from app.contexts.sessions.recorded import is_outside, observe
 from app.contexts.sessions.sessions import (
@@ -21,6 +20,8 @@ from app.contexts.sessions.sessions import (
     reopen_session,
     update_session,
 )
+from app.contexts.sessions.types import session_types
+from app.contexts.sessions.workflow import next_command, set_result
 
 __all__ = [
     "SessionFilter",
@@ -37,8 +38,10 @@ __all__ = [
     "list_interactions",
     "list_sessions",
     "move_session",
+    "next_command",
     "observe",
     "reopen_session",
+    "session_types",
     "set_result",
     "update_session",
 ]

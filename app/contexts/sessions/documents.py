@@ -93,6 +93,7 @@ def summary(interaction: StoredInteraction) -> InteractionSummary:
     )
 
 
-def without_digests(interaction: StoredInteraction) -> StoredInteraction:
-    interaction.posted = UNSET
+def shown(interaction: StoredInteraction) -> StoredInteraction:
+    """Without what only the server knows."""
+    interaction.posted = interaction.workflow = UNSET
     return interaction

@@ -7,19 +7,17 @@ row; `seq` numbers interactions 1, 2, 3… without a gap.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from app.contexts.sessions.documents import summary, without_digests
+from app.contexts.sessions.documents import shown, summary
+from app.contexts.sessions.packing import pack
 from app.db import Db
 from app.schemas.sessions import StoredInteraction
 from app.scope import Scope
-
-TAIL_COUNT = 8
-TAIL_BYTES = 16 * 1024
 
 _decode = msgspec.json.Decoder(list[StoredInteraction]).decode
 _encode = msgspec.json.Encoder().encode
@@ -118,13 +116,6 @@ class Window(NamedTuple):
     order: Literal["asc", "desc"] = "desc"
 
 
-class _Packing(NamedTuple):
-    """How documents are spread over sealed pages and the new tail."""
-
-    pages: list[list[StoredInteraction]]
-    tail: list[StoredInteraction]
-
-
 async def lock(scope: Scope, db: Db, session_id: int) -> LockedSession:
     """Raises NotFound. Whoever holds the lock decides what comes next in this session."""
     if scope.strict:
@@ -143,7 +134,7 @@ async def append(
     """Numbers the documents and stores them after all others; returns the session's version."""
     for seq, document in enumerate(documents, session.interaction_count + 1):
         document.seq = seq
-    packing = _pack(documents, session.tail_count, session.tail_bytes)
+    packing = pack(documents, session.tail_count, session.tail_bytes)
     count = session.interaction_count + len(documents)
     last = _encode(summary(documents[-1])).decode()
     tail = _encode(packing.tail).decode()
@@ -185,6 +176,19 @@ async def find(
             _, page = await _read_page(scope, db, session_id, row["seq"])
             by_seq |= {document.seq: document for document in page}
         found[row["id"]] = by_seq[row["seq"]]
+    return found
+
+
+async def find_last(
+    scope: Scope, db: Db, session_id: int, wanted: Callable[[StoredInteraction], bool]
+) -> StoredInteraction | None:
+    """The newest that is wanted, digests included. The session must be visible."""
+    documents, newest = await _read_tail(scope, db, session_id)
+    while (found := next(filter(wanted, reversed(documents)), None)) is None:
+        newest = documents[0].seq - 1 if documents else newest
+        if newest == 0:
+            return None
+        _, documents = await _read_page(scope, db, session_id, newest)
     return found
 
 
@@ -235,7 +239,7 @@ async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[St
         rows = await db.driver.fetch(_PAGES, scope.account_id, session_id, oldest, sealed_until)
         for row in rows:
             documents += (d for d in _decode(row["interactions"]) if d.seq <= sealed_until)
-    found = [without_digests(d) for d in documents + tail if oldest <= d.seq <= newest]
+    found = [shown(d) for d in documents + tail if oldest <= d.seq <= newest]
     return found if window.order == "asc" else found[::-1]
 
 
@@ -260,7 +264,7 @@ async def _rewrite_tail(
     last: str | None,
 ) -> int:
     """A result may have made the tail too large, so it is packed anew."""
-    packing = _pack(tail, 0, 0)
+    packing = pack(tail, 0, 0)
     version: int = await db.driver.fetchval(
         _SEAL.replace("$5::jsonb", "coalesce($5::jsonb, last_interaction)"),
         scope.account_id,
@@ -274,24 +278,6 @@ async def _rewrite_tail(
         False,
     )
     return version
-
-
-def _pack(documents: Sequence[StoredInteraction], tail_count: int, tail_bytes: int) -> _Packing:
-    """Fill the tail up to its bound, seal it, begin the next; the first may be partly filled."""
-    pages: list[list[StoredInteraction]] = []
-    current: list[StoredInteraction] = []
-    count, size = tail_count, tail_bytes
-    for document in documents:
-        length = len(_encode(document))
-        if count and (count == TAIL_COUNT or size + length > TAIL_BYTES):
-            pages.append(current)
-            current, count, size = [], 0, 0
-        current.append(document)
-        count, size = count + 1, size + length
-    if size > TAIL_BYTES:
-        pages.append(current)
-        current = []
-    return _Packing(pages, current)
 
 
 def _with(

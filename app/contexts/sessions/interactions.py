@@ -4,23 +4,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET
 
 from app import feed
 from app.contexts.sessions import history
 from app.contexts.sessions.documents import (
     digest,
-    normal,
+    shown,
     stored_interaction,
-    stored_result,
-    without_digests,
 )
 from app.contexts.sessions.history import LockedSession, Window
 from app.contexts.sessions.sessions import get_session, session_ended
 from app.db import Db
 from app.errors import Conflict, NotFound
-from app.schemas.sessions import InteractionInput, Posted, ResultInput, StoredInteraction
+from app.schemas.sessions import InteractionInput, StoredInteraction
 from app.scope import Scope
 
 
@@ -30,12 +27,6 @@ class Appended(NamedTuple):
     interactions: list[StoredInteraction]
     created: bool
     version: int
-
-
-class Completed(msgspec.Struct):
-    interaction: StoredInteraction
-    session_status: str
-    applied: bool
 
 
 async def list_interactions(
@@ -49,7 +40,7 @@ async def get_interaction(
     scope: Scope, db: Db, session_id: int, interaction_id: UUID
 ) -> StoredInteraction:
     await get_session(scope, db, session_id)
-    return without_digests(await _find_one(scope, db, session_id, interaction_id))
+    return shown(await find_one(scope, db, session_id, interaction_id))
 
 
 async def append_interactions(
@@ -85,30 +76,7 @@ async def append_interactions(
             raise session_ended(session.status)
         version = await history.append(scope, db, session, new)
         record(scope, db, session, new)
-    return Appended([without_digests(document) for document in documents], bool(new), version)
-
-
-async def set_result(
-    scope: Scope, db: Db, session_id: int, interaction_id: UUID, posted: ResultInput
-) -> Completed:
-    """An agent's work is never thrown away: an ended session takes the result as well.
-
-    Raises Conflict `already_completed` when another result is there.
-    """
-    scope.require_write()
-    session = await history.lock(scope, db, session_id)
-    interaction = await _find_one(scope, db, session_id, interaction_id)
-    fingerprint = digest(normal(posted))
-    before = Posted() if interaction.posted is UNSET else interaction.posted
-    if interaction.result is None:
-        interaction.result = stored_result(posted, session.now)
-        interaction.completed_at = session.now
-        interaction.posted = Posted(interaction=before.interaction, result=fingerprint)
-        await history.replace(scope, db, session, interaction)
-        record(scope, db, session, [interaction])
-    elif before.result != fingerprint:
-        raise Conflict("The interaction has another result already.", code="already_completed")
-    return Completed(without_digests(interaction), session.status, applied=False)
+    return Appended([shown(document) for document in documents], bool(new), version)
 
 
 def record(
@@ -130,7 +98,7 @@ def record(
     )
 
 
-async def _find_one(
+async def find_one(
     scope: Scope, db: Db, session_id: int, interaction_id: UUID
 ) -> StoredInteraction:
     found = await history.find(scope, db, session_id, [interaction_id])

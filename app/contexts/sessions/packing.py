@@ -1,0 +1,36 @@
+"""How interactions are spread over sealed pages and the tail that stays in the session's row."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from app.schemas.sessions import StoredInteraction
+
+TAIL_COUNT = 8
+TAIL_BYTES = 16 * 1024
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Packing(NamedTuple):
+    pages: list[list[StoredInteraction]]
+    tail: list[StoredInteraction]
+
+
+def pack(documents: Sequence[StoredInteraction], tail_count: int, tail_bytes: int) -> Packing:
+    """Fill the tail up to its bound, seal it, begin the next; the first may be partly filled."""
+    pages: list[list[StoredInteraction]] = []
+    current: list[StoredInteraction] = []
+    count, size = tail_count, tail_bytes
+    for document in documents:
+        length = len(_encode(document))
+        if count and (count == TAIL_COUNT or size + length > TAIL_BYTES):
+            pages.append(current)
+            current, count, size = [], 0, 0
+        current.append(document)
+        count, size = count + 1, size + length
+    if size > TAIL_BYTES:
+        pages.append(current)
+        current = []
+    return Packing(pages, current)

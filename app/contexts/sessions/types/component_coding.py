@@ -1,0 +1,31 @@
+from app.contexts.sessions.types.definition import SessionType, Step, StepCommand, StepContext
+from app.contexts.sessions.types.judging import judge_passing
+from app.contexts.sessions.types.shell import script
+from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, generate, repair
+
+
+def _run(context: StepContext) -> StepCommand:
+    return StepCommand(script(context, context.toolchain.test))
+
+
+COMPONENT_CODING = SessionType(
+    name="ComponentCodingSessions",
+    title="Component coding",
+    description="Writes the code of a component: complete when its tests pass.",
+    steps=(
+        INITIALIZE,
+        generate(
+            "GenerateImplementation",
+            "Write this component's code to {code_path}. Its design is in {design_path}, if there "
+            "is one, and its tests are in {test_path}: they must pass, and you must not change "
+            "them.",
+        ),
+        Step("RunTests", _run, "check", judge_passing),
+        repair(
+            "FixTestFailures",
+            "The tests in {test_path} do not pass yet. Repair the code in {code_path}, not the "
+            "tests.",
+        ),
+        FINALIZE,
+    ),
+)

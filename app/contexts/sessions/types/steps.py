@@ -1,0 +1,50 @@
+"""The steps that our session types share, ready for others to use as well."""
+
+from app.contexts.sessions.types.definition import Handled, Step, StepCommand, StepContext
+from app.contexts.sessions.types.prompts import prompt
+from app.contexts.sessions.types.shell import script
+from app.schemas.sessions import ResultInput
+
+
+def _begin(context: StepContext) -> StepCommand:
+    """In an editor the person is at home already: no branch, no setup."""
+    if context.session.environment == "vscode":
+        return StepCommand()
+    return StepCommand(script(context, context.toolchain.branch, context.toolchain.setup))
+
+
+def _finish(context: StepContext) -> StepCommand:
+    """In an editor the person commits."""
+    toolchain = context.toolchain
+    commit = "" if context.session.environment == "vscode" else toolchain.commit
+    return StepCommand(script(context, toolchain.stage, commit))
+
+
+INITIALIZE = Step("Initialize", _begin)
+FINALIZE = Step("Finalize", _finish)
+
+
+def generate(name: str, task: str) -> Step:
+    """The agent is given the task; `{design_path}`, `{code_path}` and `{test_path}` are known."""
+
+    def command(context: StepContext) -> StepCommand:
+        agent = script(context, context.toolchain.agent)
+        return StepCommand(agent, prompt(context, task))
+
+    return Step(name, command, handle_result=_remember_conversation)
+
+
+def repair(name: str, task: str) -> Step:
+    """The agent goes on in its conversation, if it has one, and is told what the check found."""
+
+    def command(context: StepContext) -> StepCommand:
+        toolchain = context.toolchain
+        goes_on = context.session.state.get("conversation") is True
+        agent = script(context, toolchain.agent_continue if goes_on else toolchain.agent)
+        return StepCommand(agent, prompt(context, task, failure=True))
+
+    return Step(name, command, kind="repair", handle_result=_remember_conversation)
+
+
+def _remember_conversation(_: StepContext, result: ResultInput) -> Handled:
+    return ({"conversation": True} if result.status == "ok" else {}), result

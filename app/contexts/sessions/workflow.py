@@ -1,0 +1,209 @@
+"""What a session has to do next, and what becomes of the result.
+
+The last interaction that the workflow asked for says where it stands. All of it happens under the
+lock of the session's row. Interactions that clients add by themselves are none of its business.
+"""
+
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET
+
+from app import feed
+from app.contexts.sessions import facts, history
+from app.contexts.sessions.documents import (
+    digest,
+    normal,
+    shown,
+    stored_interaction,
+    stored_result,
+)
+from app.contexts.sessions.history import LockedSession
+from app.contexts.sessions.interactions import find_one, record
+from app.contexts.sessions.sessions import session_ended
+from app.contexts.sessions.types import SessionType, Step, get_session_type
+from app.contexts.sessions.types.calling import build_command, handle_result, next_step
+from app.db import Db
+from app.documents import clean, merge_patch
+from app.errors import Conflict, SessionTypeFailed
+from app.schemas.sessions import (
+    CommandInput,
+    InteractionInput,
+    Posted,
+    ResultInput,
+    StoredInteraction,
+    WorkflowMark,
+)
+from app.scope import Scope
+
+RETRY_LIMIT = 5
+
+_ADVANCE = """
+UPDATE sessions SET state = $3::jsonb, status = $4, updated_at = clock_timestamp(),
+       ended_at = CASE WHEN $4 = 'active' THEN NULL ELSE clock_timestamp() END,
+       needs_input = CASE WHEN $4 = 'active' THEN needs_input END
+WHERE account_id = $1 AND id = $2
+"""
+
+
+class NextCommand(NamedTuple):
+    """`created` is False when it was pending already."""
+
+    interaction: StoredInteraction
+    created: bool
+
+
+class Completed(msgspec.Struct):
+    interaction: StoredInteraction
+    session_status: str
+    applied: bool
+
+
+async def next_command(scope: Scope, db: Db, session_id: int) -> NextCommand:
+    """Asked again before its result is there, the same command: whoever lost the answer asks again.
+
+    Raises Conflict `session_ended`, `no_workflow` or `secret_in_command`, Invalid for the project's
+    toolchain, SessionTypeFailed.
+    """
+    scope.require_write()
+    session = await history.lock(scope, db, session_id)
+    if session.status != "active":
+        raise session_ended(session.status)
+    session_type = get_session_type(session.type)
+    if not session_type.steps:
+        raise Conflict("The agent drives sessions of this type.", code="no_workflow")
+    last = await history.find_last(scope, db, session_id, _of_workflow)
+    if last is not None and last.result is None:
+        return NextCommand(shown(last), created=False)
+    mark = _mark(last)
+    step = _step_after(session_type, last)
+    context = await facts.gather(scope, db, session_id, last)
+    command = build_command(session_type, step, context)
+    posted = CommandInput(
+        module=step.name,
+        command=command.command,
+        pipe=command.pipe,
+        metadata={**command.metadata, "attempt": mark.failures.get(step.name, 0) + 1},
+    )
+    interaction = stored_interaction(
+        InteractionInput(step_name=step.name, command=posted), session.now
+    )
+    if interaction.command.command != command.command:
+        # Redacted, or cut, it would be another command.
+        raise Conflict(
+            f"The command of {step.name} would carry a secret or is too long.",
+            code="secret_in_command",
+        )
+    interaction.workflow = WorkflowMark(failures=mark.failures)
+    await history.append(scope, db, session, [interaction])
+    record(scope, db, session, [interaction])
+    return NextCommand(shown(interaction), created=True)
+
+
+async def set_result(
+    scope: Scope,
+    db: Db,
+    session_id: int,
+    interaction_id: UUID,
+    posted: ResultInput,
+    retry_limit: int = RETRY_LIMIT,
+) -> Completed:
+    """An agent's work is never thrown away: an ended session takes the result as well, and its
+    workflow stays where it is.
+
+    Raises Conflict `already_completed` when another result is there, SessionTypeFailed.
+    """
+    scope.require_write()
+    session = await history.lock(scope, db, session_id)
+    interaction = await find_one(scope, db, session_id, interaction_id)
+    result = normal(posted)
+    fingerprint = digest(result)
+    before = Posted() if interaction.posted is UNSET else interaction.posted
+    status = session.status
+    if interaction.result is None:
+        if status == "active" and _of_workflow(interaction):
+            status = await _advance(scope, db, session, interaction, result, retry_limit)
+        else:
+            _complete(interaction, result, session)
+        interaction.posted = Posted(interaction=before.interaction, result=fingerprint)
+        await history.replace(scope, db, session, interaction)
+        record(scope, db, session, [interaction])
+        if status != session.status:
+            _record_end(scope, db, session, status)
+    elif before.result != fingerprint:
+        raise Conflict("The interaction has another result already.", code="already_completed")
+    applied = _mark(interaction).applied
+    return Completed(shown(interaction), status, applied)
+
+
+async def _advance(
+    scope: Scope,
+    db: Db,
+    session: LockedSession,
+    interaction: StoredInteraction,
+    posted: ResultInput,
+    retry_limit: int,
+) -> str:
+    """Let the step judge the result; returns the session's status afterwards."""
+    session_type = get_session_type(session.type)
+    step = interaction.command.module
+    context = await facts.gather(scope, db, session.id, interaction)
+    changes, result = handle_result(session_type, step, context, posted)
+    following = next_step(session_type, step, result.status)
+    failures = dict(_mark(interaction).failures)
+    state = merge_patch(context.session.state, clean(changes))
+    status = "active"
+    if result.status == "ok":
+        failures.pop(step, None)
+        if following is None:
+            status = "complete"
+    else:
+        failures[step] = failures.get(step, 0) + 1
+        if failures[step] >= (session_type.retry_limit or retry_limit):
+            status = "failed"
+            ended = {"reason": "retry_limit", "step": step, "attempts": failures[step]}
+            state = {**state, "ended": ended}
+    _complete(interaction, result, session)
+    interaction.workflow = WorkflowMark(failures=failures, applied=True)
+    if status != session.status or state != context.session.state:
+        encoded = msgspec.json.encode(state).decode()
+        await db.driver.execute(_ADVANCE, scope.account_id, session.id, encoded, status)
+    return status
+
+
+def _complete(interaction: StoredInteraction, result: ResultInput, session: LockedSession) -> None:
+    interaction.result = stored_result(result, session.now)
+    interaction.completed_at = session.now
+
+
+def _step_after(session_type: SessionType, last: StoredInteraction | None) -> Step:
+    if last is None:
+        return session_type.steps[0]
+    assert last.result is not None, "a pending interaction is returned as it is"  # noqa: S101
+    step = next_step(session_type, last.command.module, last.result.status)
+    if step is None:  # its type had more steps when the last one was done
+        raise SessionTypeFailed(f"{session_type.name} has no step after {last.command.module}.")
+    return step
+
+
+def _of_workflow(interaction: StoredInteraction) -> bool:
+    return interaction.workflow is not UNSET
+
+
+def _mark(interaction: StoredInteraction | None) -> WorkflowMark:
+    if interaction is None or interaction.workflow is UNSET:
+        return WorkflowMark()
+    return interaction.workflow
+
+
+def _record_end(scope: Scope, db: Db, session: LockedSession, status: str) -> None:
+    feed.record(
+        scope,
+        db,
+        "session.completed" if status == "complete" else "session.failed",
+        session.id,
+        project_id=session.project_id,
+        status=status,
+        version=session.version + 1,
+    )
