@@ -43,11 +43,13 @@ class AgentHeartbeats(Input):
 
 
 class HeartbeatResult(Output):
-    """As each heartbeat by itself would be answered; `status` is null for an unknown agent."""
+    """`sd_id` is the key of the work item that the agent still holds; null, as `status`, for an
+    unknown agent."""
 
     session_id: str
     result: Literal["ok", "agent_released", "not_found"]
-    status: AgentStatus | None
+    status: AgentStatus | None = None
+    sd_id: str | None = None
 
 
 class AgentRelease(Input):

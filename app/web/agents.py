@@ -79,8 +79,9 @@ async def get_agent(
 @route("POST", f"{_ONE}/heartbeat", tag="fleet", also=[409])
 async def record_agent_heartbeat(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], agent_session_id: FromPath[str]
-) -> AgentOut:
-    """A stale agent is back; 409 `agent_released` for one that has ended."""
+) -> HeartbeatResult:
+    """A stale agent is back, and sees what it still holds; 409 `agent_released` for one that has
+    ended."""
     return await fleet.record_agent_heartbeat(current_scope, db, agent_session_id)
 
 

@@ -111,7 +111,7 @@ async def test_a_stale_agent_is_revived_by_its_heartbeat(world: World) -> None:
     assert (swept.status, swept.heartbeat_at) == ("stale", before.heartbeat_at)
     async with world.db(scope) as db:
         alive = await fleet.record_agent_heartbeat(scope, db, "a")
-    assert (alive.status, alive.computed_status) == ("idle", "idle")
+    assert (alive.status, (await get(world)).computed_status) == ("idle", "idle")
     assert await events(world) == ["agent.registered", "agent.stale", "agent.revived"]
 
 

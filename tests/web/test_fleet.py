@@ -196,6 +196,23 @@ async def test_the_next_item(board: httpx.AsyncClient, world: World) -> None:
     assert missing.status_code == 404
 
 
+async def test_the_next_item_is_the_first_of_the_list(
+    board: httpx.AsyncClient, world: World
+) -> None:
+    await conflict(board, "blocking")
+    await make_items(board, "a3", "c2", track="A", sequence_rank=-1)
+    await granted(board, "b2", "b")
+    await silence(world, "b")
+    for number in range(20):
+        await make_agents(board, f"agent-{number}")
+        claimable: dict[str, Any] = {"availability": ["available", "track_busy"], "limit": 1}
+        first = await keys(board, "/api/work-items", **claimable)
+        answer = await claim_next(board, f"agent-{number}")
+        assert ([] if answer is None else [answer["claim"]["work_item"]]) == first
+    held = await keys(board, "/api/work-items", availability="claimed")
+    assert held == ["a3", "c2", "a1", "a2", "b2", "b1", "x"]
+
+
 async def test_the_next_item_is_not_in_conflict(board: httpx.AsyncClient) -> None:
     await conflict(board, "blocking")
     assert (await claim_next(board, "a", track="STANDALONE"))["claim"]["work_item"] == "x"

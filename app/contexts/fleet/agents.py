@@ -106,14 +106,14 @@ async def observe_agent(
     await _upsert(scope, db, session_id, seen)
 
 
-async def record_agent_heartbeat(scope: Scope, db: Db, session_id: str) -> AgentOut:
+async def record_agent_heartbeat(scope: Scope, db: Db, session_id: str) -> HeartbeatResult:
     """A stale agent is back. Raises Conflict `agent_released` for one that has ended."""
     [beat] = await record_agent_heartbeats(scope, db, [session_id])
     if beat.result == "not_found":
         raise NotFound
     if beat.result == "agent_released":
         raise agent_released(session_id)
-    return await get_agent(scope, db, session_id)
+    return beat
 
 
 async def record_agent_heartbeats(
@@ -125,10 +125,12 @@ async def record_agent_heartbeats(
     for row in await db.driver.fetch(HEARTBEATS, *parameters):
         if row["before"] == "stale":
             _record(scope, db, row["session_id"], "revived", row["project_id"])
-    statuses = {
-        row["session_id"]: row["status"] for row in await db.driver.fetch(STATUSES, *parameters)
-    }
-    return [_result(session_id, statuses.get(session_id)) for session_id in session_ids]
+    rows = await db.driver.fetch(STATUSES, *parameters)
+    known = {row["session_id"]: msgspec.convert(dict(row), HeartbeatResult) for row in rows}
+    return [
+        known.get(session_id) or HeartbeatResult(session_id=session_id, result="not_found")
+        for session_id in session_ids
+    ]
 
 
 async def move_agent(scope: Scope, db: Db, session_id: str, project_id: int | None) -> AgentOut:
@@ -187,13 +189,6 @@ async def _upsert(scope: Scope, db: Db, session_id: str, data: AgentRegister) ->
     elif row["changed"]:
         _record(scope, db, session_id, "updated", row["project_id"])
     return bool(row["created"])
-
-
-def _result(session_id: str, status: Any) -> HeartbeatResult:
-    if status is None:
-        return HeartbeatResult(session_id=session_id, result="not_found", status=None)
-    result: Any = "agent_released" if status == "released" else "ok"
-    return HeartbeatResult(session_id=session_id, result=result, status=status)
 
 
 def _record(scope: Scope, db: Db, session_id: str, event: str, project_id: int | None) -> None:

@@ -16,8 +16,8 @@ from app.contexts.fleet.holding import (
     retried,
 )
 from app.contexts.fleet.judging import Situation, judge, look, notice
-from app.contexts.fleet.statements import GRANT
-from app.contexts.fleet.views import claimable_items, everywhere, of_visible_items
+from app.contexts.fleet.statements import GRANT, NEXT, NEXT_UNLOCKED
+from app.contexts.fleet.views import everywhere, of_visible_items
 from app.contexts.fleet.work_items import get_work_item
 from app.db import Db
 from app.errors import Conflict, NotFound
@@ -70,7 +70,7 @@ async def claim_next_work_item(
     while granted is None:
         # The locks of the attempt go: the next one takes its own in order, and nobody waits for it.
         await db.driver.execute(UNDO_ATTEMPT)
-        key = await db.session.scalar(claimable_items(scope, track, without=refused))
+        key = await _best(scope, db, NEXT, track, refused)
         if key is None:
             return None
         try:
@@ -144,8 +144,7 @@ async def _claim_free(scope: Scope, db: Db, session_id: str, track: str | None) 
         return await _held(scope, db, asking)
     given: set[str] = set()
     while True:
-        best = claimable_items(scope, track, without=given)
-        key = await db.session.scalar(best.with_for_update(key_share=True, skip_locked=True))
+        key = await _best(scope, db, NEXT_UNLOCKED, track, given)
         if key is None:
             return None
         situation = await look(scope, db, key, session_id)
@@ -154,6 +153,15 @@ async def _claim_free(scope: Scope, db: Db, session_id: str, track: str | None) 
         if not judge(situation, force=False).blocking_reasons:
             return await _settle(scope, db, situation, asking, force=False)
         given.add(key)
+
+
+async def _best(
+    scope: Scope, db: Db, statement: str, track: str | None, without: set[str]
+) -> str | None:
+    """Of the active project if there is one, as a list would show them."""
+    parameters = (scope.account_id, scope.project_id, track, list(without))
+    key: str | None = await db.driver.fetchval(statement, *parameters)
+    return key
 
 
 def _require_alive(scope: Scope, agents: dict[str, LockedAgent], session_id: str) -> LockedAgent:

@@ -57,8 +57,9 @@ FROM due WHERE agent.account_id = $1 AND agent.id = due.id
 RETURNING agent.session_id, agent.project_id, due.status AS before
 """  # noqa: S608 - constants
 STATUSES = """
-SELECT session_id, status FROM claude_sessions
-WHERE account_id = $1 AND session_id = ANY($2::text[])
+SELECT session_id, status, sd_id,
+       CASE WHEN status = 'released' THEN 'agent_released' ELSE 'ok' END AS result
+FROM claude_sessions WHERE account_id = $1 AND session_id = ANY($2::text[])
   AND ($3::bigint IS NULL OR project_id = $3)
 """
 
@@ -153,3 +154,29 @@ WHERE claim.account_id = $1 AND claim.released_at IS NULL AND item.track = $2
   AND claim.session_id <> $4
 ORDER BY claim.id LIMIT 1
 """  # noqa: S608 - constants
+
+# The best item of a list of what can be claimed; `views.availability_rank` says the same of each.
+NEXT = f"""
+WITH live AS MATERIALIZED (
+    SELECT item.key, item.track FROM claims AS claim
+    JOIN work_items AS item ON item.account_id = claim.account_id AND item.key = claim.work_item
+    JOIN claude_sessions AS agent ON agent.account_id = $1
+        AND agent.session_id = claim.session_id AND NOT {_STALE}
+    WHERE claim.account_id = $1 AND claim.released_at IS NULL
+)
+SELECT item.key FROM work_items AS item
+WHERE item.account_id = $1 AND item.status = 'open' AND item.is_ready
+  AND ($2::bigint IS NULL OR item.project_id = $2) AND ($3::text IS NULL OR item.track = $3)
+  AND item.key <> ALL ($4::text[]) AND item.key NOT IN (SELECT key FROM live)
+  AND NOT EXISTS (
+    SELECT FROM work_item_conflicts AS conflict JOIN live
+        ON live.key IN (conflict.work_item_a, conflict.work_item_b) AND live.key <> item.key
+    WHERE conflict.account_id = $1 AND item.key IN (conflict.work_item_a, conflict.work_item_b)
+      AND conflict.severity = 'blocking' AND conflict.resolved_at IS NULL
+  )
+ORDER BY item.track <> 'STANDALONE' AND item.track IN (SELECT track FROM live),
+         item.track, item.sequence_rank, item.key
+LIMIT 1
+"""  # noqa: S608 - constants
+# What somebody else has locked is passed over.
+NEXT_UNLOCKED = f"{NEXT} FOR NO KEY UPDATE OF item SKIP LOCKED"

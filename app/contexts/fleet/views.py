@@ -1,6 +1,5 @@
 """What lists compute about each row, in the statement that reads it."""
 
-from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -109,20 +108,6 @@ def availability_rank(scope: Scope) -> Label[int]:
         (and_(WorkItem.track != "STANDALONE", WorkItem.track.in_(busy)), 1),
         else_=0,
     ).label("availability_rank")
-
-
-def claimable_items(
-    scope: Scope, track: str | None, *, without: Collection[str]
-) -> Select[tuple[str]]:
-    """The key of the best one."""
-    rank = availability_rank(scope)
-    statement = scope.select_listed(WorkItem).where(WorkItem.status == "open", rank <= 1)
-    if track is not None:
-        statement = statement.where(WorkItem.track == track)
-    if without:
-        statement = statement.where(WorkItem.key.not_in(without))
-    best = statement.order_by(rank, *ITEM_ORDER).limit(1)
-    return best.with_only_columns(WorkItem.key)
 
 
 def with_claim(statement: Select[tuple[WorkItem]]) -> Select[tuple[WorkItem]]:
