@@ -6,6 +6,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.contexts import fleet
 from app.db import Db
+from app.errors import Invalid
 from app.paging import PageRequest
 from app.schemas.base import Page
 from app.schemas.fleet import (
@@ -28,7 +29,9 @@ from app.scope import Scope
 from app.web.routing import Cursor, Limit, created, location, route
 
 _ONE = "/api/work-items/{work_item_key:str}"
-SessionId = Annotated[str, QueryParameter(min_length=1, max_length=200)]
+SessionId = Annotated[
+    str | None, QueryParameter(min_length=1, max_length=200, description="Required.")
+]
 
 
 @route("GET", "/api/work-items", tag="fleet")
@@ -105,9 +108,11 @@ async def can_claim_work_item(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
     work_item_key: FromPath[str],
-    session_id: SessionId,
+    session_id: SessionId = None,
 ) -> Claimable:
     """What a claim would be answered now, without making it."""
+    if session_id is None:
+        raise Invalid.field("session_id", "is required")
     return await fleet.can_claim_work_item(current_scope, db, work_item_key, session_id)
 
 

@@ -171,6 +171,7 @@ async def test_a_storm(world: World) -> None:
     print(f"\n{len(rows)} claims in {SECONDS:.0f} s, {dict(storm.done)}")  # noqa: T201 - shown by -s
     events, last = ({row[0]: row[1] for row in found} for found in (told, items))
     # All that was granted is in the history, and nothing else; each end was told once.
+    assert rows
     assert {row["id"] for row in rows} == storm.claims
     assert events["claim.granted"] == len(rows)
     assert events["claim.released"] == sum(row["released_at"] is not None for row in rows)
@@ -181,8 +182,6 @@ async def test_a_storm(world: World) -> None:
     for name in names:
         own = [row for row in rows if row["session_id"] == name]
         require_one_after_another(sorted(own, key=lambda row: row["claimed_at"]))
-    reasons = {row["release_reason"] for row in rows}
-    assert {"timeout", "manual", "completed", "session_ended", "takeover"} <= reasons
 
 
 def require_one_after_another(history: list[Any]) -> None:

@@ -173,6 +173,9 @@ async def test_force(client: httpx.AsyncClient, world: World) -> None:
 async def test_nobody_claims_what_or_as_whom_there_is_not(client: httpx.AsyncClient) -> None:
     assert (await claim(client, "nothing", "a")).status_code == 404
     assert (await claim(client, "x", "nobody")).status_code == 404
+    path = "/api/work-items/x/can-claim"
+    assert (await client.get(path, params={"session_id": "nobody"})).status_code == 404
+    assert [e["path"] for e in (await client.get(path)).json()["errors"]] == ["session_id"]
     await post(client, "/api/agents/a/end", None, 200)
     await refused(client, "x", "a", "agent_released")
     next_ = await client.post("/api/work-items/claim-next", json={"session_id": "a"})

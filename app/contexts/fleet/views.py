@@ -1,5 +1,6 @@
 """What lists compute about each row, in the statement that reads it."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ from sqlalchemy.orm import aliased
 from app.models import Agent, Claim, FleetSettings, Session, WorkItem, WorkItemConflict
 from app.scope import Scope
 
+# Putting an expression together takes longer than its statement.
+KNOWN_SCOPES = 256
 # What can be done next, best first.
 AVAILABILITY = ("available", "track_busy", "blocked", "claimed", "done")
 ITEM_ORDER = (WorkItem.track, WorkItem.sequence_rank, WorkItem.key)
@@ -36,6 +39,7 @@ def agents(scope: Scope, statement: Select[tuple[Agent]]) -> Select[tuple[Agent]
     return statement.outerjoin(WorkItem, and_(*held)).outerjoin(Session, and_(*recorded))
 
 
+@lru_cache(maxsize=KNOWN_SCOPES)
 def agent_columns(scope: Scope) -> dict[str, Any]:
     """Of the statement that `agents` makes, by the names of AgentOut."""
     computed = case(
@@ -87,6 +91,7 @@ def live_claims(scope: Scope) -> Select[tuple[Claim]]:
     return statement.where(Claim.released_at.is_(None), not_(is_stale(scope)))
 
 
+@lru_cache(maxsize=KNOWN_SCOPES)
 def availability_rank(scope: Scope) -> Label[int]:
     """The index into AVAILABILITY. Each subquery is evaluated once for the whole list."""
     taken = live_claims(scope).with_only_columns(Claim.work_item)
