@@ -58,13 +58,13 @@ _QUOTE = re.compile(r"(?:[rbfu]{1,2}(?=[\"']))?((?:\\{1,3})?[\"']|`)", re.IGNORE
 # Inside quotes that are themselves escaped n times, a quote with more backslashes is content.
 _INSIDE = {
     "\\" * depth + quote: re.compile(
-        rf"(?:[^{quote}\\\r\n]++|\\++(?!{quote})|\\{{{depth + 1},}}+{quote})*+"
+        rf"(?:[^{quote}\\\r\n]++|\\++(?!{quote})|\\{{{depth + 1},}}+{quote})*"
     )
     for depth in range(4)
     for quote in "\"'`"
 }
 _BARE = re.compile(r"[^\s\"'`<>&;,(){}\[\]\\|=]{1,64}+")
-_REST = re.compile(r"(?:[^\s\"'`<>&;,()\\]++|,(?=[^\s\"'=:,]{1,64}(?:\s|\Z)))*+")
+_REST = re.compile(r"(?:[^\s\"'`<>&;,()\\]++|,(?=[^\s\"'=:,]{1,64}(?:\s|\Z)))*")
 _PATH = re.compile(r"[~.]{0,2}(?:/[a-z._-]{1,40}+)+")
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|[a-z]+(?:_[a-z0-9]+)+", re.ASCII)
 _DIGIT = re.compile(r"[0-9]")

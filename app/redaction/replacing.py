@@ -9,9 +9,9 @@ START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 # A whole value that hides nothing: empty, a marker, a variable, a template, a row of stars. What
 # stands inside brackets assigns nothing, or redacting that would change what the value is.
 HARMLESS = re.compile(
-    rf"\s*+(?:(?i:bearer|basic|token)\s++)?+(?:{MARKER}|\$\w+|\$\([^()=:\"'\\]*\)"
+    rf"\s*+(?:(?i:bearer|basic|token)\s++)?(?:{MARKER}|\$\w+|\$\([^()=:\"'\\]*\)"
     r"|\$?\{\{?[^{}=:\"'\\]*\}{1,2}|\$\{\w+:?[-?+][^{}=:\"'\\]*\}|<[^<>=:\"'\\]*>"
-    r"|%\w+%|%[sdrv]|[*.xX•…]{3,})?+\s*+",
+    r"|%\w+%|%[sdrv]|[*.xX•…]{3,})?\s*+",
     re.ASCII,
 )
 

@@ -57,7 +57,7 @@ _PREFIXED: tuple[tuple[str, str, str], ...] = (
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:"
     # Whole; without a run of base64 it is source code that names the format.
-    r"(?=[^\0-]{0,512}?[A-Za-z0-9+/=]{20})(?:[^\0-]++|-{1,4}(?!-))*+-----END [A-Z0-9 ]{1,50}-----"
+    r"(?=[^\0-]{0,512}?[A-Za-z0-9+/=]{20})(?:[^\0-]++|-{1,4}+(?!-))*-----END [A-Z0-9 ]{1,50}-----"
     r"|(?:(?:\s|\\[nr]){0,8}[A-Za-z0-9+/=]{16,}+)+)"  # cut off: as far as lines of base64 go
 )
 _JWT = (
@@ -66,7 +66,7 @@ _JWT = (
 )
 _CURL_USER = (
     # Twelve words of one command: no other attempt starts among them.
-    r"(curl(?:[ \t]++(?!-u|--user|curl)\S{1,200}+){0,12}+[ \t]++(?:-u|--user)[ \t=]?[\"']?"
+    r"(curl(?:[ \t]++(?!-u|--user|curl)\S{1,200}+){0,12}[ \t]++(?:-u|--user)[ \t=]?[\"']?"
     r"[\w.@+-]{1,64}:)(?![$<{\[])[^\s\"'`\\]+"
 )
 # What a group matches stays in front of the marker.
