@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test check bench lock clean
@@ -40,8 +42,9 @@ bench: $(VENV)/.dev ## Measure against a floor in the same run
 	$(BIN)/python -m bench
 
 lock: $(VENV)/.dev ## Rewrite the hashed requirements from pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra otel --constraint requirements.txt --output-file requirements-otel.txt pyproject.toml
+	$(COMPILE) --extra otel --extra dev --constraint requirements-otel.txt --output-file requirements-dev.txt pyproject.toml
 
 clean: ## Remove .venv and caches (never a data folder)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

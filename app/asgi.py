@@ -1,7 +1,9 @@
 """Puts the server together: the only module that knows every door."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
@@ -43,6 +45,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
     hub.on_identity_change = authenticator.forget
     jobs = Jobs(database, configuration)
     measured = [PROMETHEUS.middleware] if configuration.metrics_token else []
+    tracing = _tracing() if configuration.traces else None
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -53,6 +56,8 @@ def create_app(configuration: Settings | None = None) -> Envelope:
         await jobs.stop()
         await hub.stop()
         await database.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.shutdown)
 
     return Envelope(
         Litestar(
@@ -64,6 +69,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
                 "db": Provide(provide_db),
             },
             middleware=[
+                *(tracing.middleware if tracing else []),
                 *measured,
                 UnitOfWork(database, authenticator, RateLimit(configuration.rate_limit)),
             ],
@@ -75,8 +81,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
                     "database": database,
                     "authenticator": authenticator,
                     "hub": hub,
-                    "metrics_token": configuration.metrics_token,
-                    "retry_limit": configuration.retry_limit,
+                    "settings": configuration,
                     "revision": migrations.head(),
                 }
             ),
@@ -85,6 +90,13 @@ def create_app(configuration: Settings | None = None) -> Envelope:
             logging_config=None,
         )
     )
+
+
+def _tracing() -> Any:
+    """From an extra that most installations do without."""
+    from app.web.traces import Tracing  # noqa: PLC0415
+
+    return Tracing()
 
 
 def _cors(origins: str) -> CORSConfig | None:

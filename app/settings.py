@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -31,8 +32,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pool_timeout: int = 5
     """Seconds a request waits for a free connection before it is answered 503."""
     max_body_bytes: int = 8 * MEBIBYTE
-    max_string_bytes: int = 256 * 1024
-    """Longer strings of agent output are truncated in the middle, with a marker."""
     token_cache_seconds: float = 2.0
     """How long another worker may go on accepting a token that was just revoked (at most 5)."""
     log_level: LogLevel = "warning"
@@ -48,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Origins, separated by commas, whose pages may call the API from a browser."""
     metrics_token: str = ""
     """What Prometheus sends as bearer token to `/metrics`, which does not exist without it."""
+    traces: bool = False
+    """Send a span for every request to the OpenTelemetry collector that its own variables name."""
     root_path: str = ""
     """Prefix under which a proxy serves this application, such as `/agents`."""
 
@@ -72,6 +73,8 @@ def from_environment(environ: Mapping[str, str] = os.environ, **flags: object) -
         raise SettingsError(f"environment: {error}") from None
     if not 0 <= settings.token_cache_seconds <= 5:
         raise SettingsError(f"{_variable('token_cache_seconds')} must lie between 0 and 5 seconds")
+    if settings.traces and find_spec("opentelemetry") is None:
+        raise SettingsError(f"{_variable('traces')} needs the packages of requirements-otel.txt")
     return settings
 
 

@@ -13,13 +13,13 @@ from app.db import Db
 from app.errors import Conflict, Invalid
 from app.scope import Scope
 
-KEPT = "24 hours"
+KEPT_HOURS = 24
 MAX_KEY_LENGTH = 255
 
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, $2))"
 _FIND = f"""
 SELECT payload_sha256, status, headers::text, body,
-       inserted_at <= now() - interval '{KEPT}' AS expired
+       inserted_at <= now() - interval '{KEPT_HOURS} hours' AS expired
 FROM idempotency_keys
 WHERE account_id = $1 AND token_id = $2 AND method = $3 AND path = $4 AND key = $5
 """  # noqa: S608 - a constant
@@ -34,7 +34,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)
 """
 _TRIM = f"""
 DELETE FROM idempotency_keys
-WHERE account_id = $1 AND inserted_at <= now() - interval '{KEPT}'
+WHERE account_id = $1 AND inserted_at <= now() - interval '{KEPT_HOURS} hours'
 """  # noqa: S608 - a constant
 
 

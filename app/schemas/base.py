@@ -7,6 +7,8 @@ import msgspec
 from msgspec import Meta
 
 MAX_BIGINT = 2**63 - 1
+MAX_PAGE = 100
+MAX_BATCH = 500
 
 RowId = Annotated[int, Meta(ge=1, le=MAX_BIGINT)]
 Instant = Annotated[datetime.datetime, Meta(tz=True)]

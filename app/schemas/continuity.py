@@ -4,7 +4,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from app.schemas.base import MAX_BIGINT, Input, Instant, Name, Output, Text
+from app.schemas.base import MAX_BATCH, MAX_BIGINT, Input, Instant, Name, Output, Text
 
 InstanceType = Literal["PS", "MS"]
 TimelineKind = Literal["event", "command", "checkpoint"]
@@ -105,8 +105,8 @@ class ResumeInput(Input):
     hint: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
-EventBatch = Annotated[list[EventInput], Meta(min_length=1, max_length=500)]
-CommandLogBatch = Annotated[list[CommandLogInput], Meta(min_length=1, max_length=500)]
+EventBatch = Annotated[list[EventInput], Meta(min_length=1, max_length=MAX_BATCH)]
+CommandLogBatch = Annotated[list[CommandLogInput], Meta(min_length=1, max_length=MAX_BATCH)]
 
 
 class InstanceOut(Output):

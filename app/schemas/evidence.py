@@ -84,7 +84,8 @@ class LogInput(Input):
     elaboration: Any = None
 
 
-_SIZE = Meta(min_length=1, max_length=1000)
+MAX_EVIDENCE_BATCH = 1000
+_SIZE = Meta(min_length=1, max_length=MAX_EVIDENCE_BATCH)
 EntryBatch = Annotated[list[EntryInput], _SIZE]
 StateBatch = Annotated[list[StateInput], _SIZE]
 ExecBatch = Annotated[list[ExecInput], _SIZE]

@@ -4,7 +4,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from app.schemas.base import Input, Instant, Name, Output, RowId, Text
+from app.schemas.base import MAX_BATCH, Input, Instant, Name, Output, RowId, Text
 
 Agent = Literal["claude_code"]
 Environment = Literal["local", "vscode"]
@@ -81,7 +81,7 @@ class InteractionInput(Input, kw_only=True):
     result: ResultInput | None = None
 
 
-InteractionBatch = Annotated[list[InteractionInput], Meta(min_length=1, max_length=500)]
+InteractionBatch = Annotated[list[InteractionInput], Meta(min_length=1, max_length=MAX_BATCH)]
 
 
 class Command(Output, kw_only=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from app.contexts import hooks
 from app.db import Db
+from app.schemas.base import MAX_BATCH
 from app.schemas.hooks import ImportSummary
 from app.scope import Scope
 from app.web.routing import route
@@ -21,7 +22,7 @@ Hostname = Annotated[
     str | None,
     HeaderParameter(name="X-Agent-Hostname", description="The machine of the agent, URL-encoded."),
 ]
-EventBatch = Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=500)]
+EventBatch = Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
 
 
 @route("POST", "/api/hooks/{agent:str}", 204, tag="hooks", nul_allowed_in="*", unlimited=True)

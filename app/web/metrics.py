@@ -20,7 +20,7 @@ PROMETHEUS = PrometheusConfig(
 @get("/metrics", public=True, include_in_schema=False)
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Does not exist until AGENT_SESSIONS_METRICS_TOKEN is set."""
-    expected = request.app.state.metrics_token
+    expected = request.app.state.settings.metrics_token
     if not expected:
         raise NotFound
     given = request.headers.get("authorization", "").partition(" ")[2].strip()

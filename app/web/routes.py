@@ -16,6 +16,7 @@ from app.web import (
     hooks,
     instance_logs,
     instances,
+    meta,
     orchestrations,
     projects,
     runs,
@@ -27,6 +28,7 @@ from app.web import (
 ROUTES: list[HTTPRouteHandler] = [
     health.health_live,
     health.health_ready,
+    meta.get_meta,
     accounts.get_me,
     accounts.set_active_project,
     accounts.list_accounts,

@@ -14,11 +14,11 @@ from litestar.openapi.spec import OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import QueryParameter
 
 from app.errors import Invalid
-from app.schemas.base import MAX_BIGINT, Instant
+from app.schemas.base import MAX_BIGINT, MAX_PAGE, Instant
 from app.web.problems import MEDIA_TYPE, Problem
 
 Out = TypeVar("Out")
-Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Rows per page.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Rows per page.")]
 Cursor = Annotated[
     str | None,
     QueryParameter(max_length=1000, description="The next_cursor of the page before."),

@@ -65,6 +65,6 @@ async def set_result(
 ) -> ResultOut:
     """For the commands of a workflow, the step may change the result's status and the session."""
     completed = await sessions.set_result(
-        current_scope, db, session_id, interaction_id, data, state.retry_limit
+        current_scope, db, session_id, interaction_id, data, state.settings.retry_limit
     )
     return rendered(completed, ResultOut)

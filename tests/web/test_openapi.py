@@ -10,7 +10,10 @@ from app.web.routes import ROUTES
 from tests.factories import World
 
 # No context function stands behind them: they show no row of anybody.
-WITHOUT_CONTEXT = {"health_live", "health_ready", "list_event_types", "list_session_types"}
+WITHOUT_CONTEXT = {
+    *("health_live", "health_ready", "get_meta"),
+    *("list_event_types", "list_session_types"),
+}
 CONTEXTS = (
     "app.contexts.accounts",
     "app.contexts.projects",

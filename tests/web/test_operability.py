@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -121,3 +122,21 @@ def test_settings_name_what_they_cannot_use() -> None:
             from_environment({**good, variable: value})
     with pytest.raises(SettingsError, match="DATABASE_URL"):
         from_environment({})
+
+
+async def test_version_and_limits(world: World, settings: Settings) -> None:
+    shown = (await world.client().get("/api/meta")).json()
+    assert shown["version"] == version("agent-sessions")
+    limits = shown["limits"]
+    assert limits["requests_per_minute"] is None
+    interactions = [{"command": {"module": "Bash", "command": "ls"}}] * (limits["max_batch"] + 1)
+    session = await world.client().post("/api/sessions", json=BODY)
+    path = f"{session.headers['location']}/interactions"
+    assert (await world.client().post(path, json=interactions)).status_code == 422
+    assert (await world.client().post(path, json=interactions[1:])).status_code == 201
+    for limit, status in ((limits["max_page"], 200), (limits["max_page"] + 1, 422)):
+        page = await world.client().get("/api/sessions", params={"limit": limit})
+        assert page.status_code == status
+    async with configured(world, settings, rate_limit=60, max_body_bytes=1000) as client:
+        limits = (await client.get("/api/meta")).json()["limits"]
+    assert (limits["requests_per_minute"], limits["max_body_bytes"]) == (60, 1000)
