@@ -5,6 +5,8 @@ from statistics import median
 
 import msgspec
 
+from bench.peers.worker import PATIENCE_SECONDS
+
 OPERATIONS = {
     "append": "Append one item of 1 KB",
     "load": "Load the whole session",
@@ -19,8 +21,10 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     length: int
     """Items in the session before; 0 for the list."""
     milliseconds: list[float]
-    answered: int
+    answered: int = 0
     """Items of the session, or sessions of the list, that came with the last answer."""
+    gave_up: bool = False
+    """One call more than PATIENCE_SECONDS."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +75,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                 yield _row(peer, self._cell(peer, "list", 0), f"{answered:,}")
 
     def _cell(self, peer: str, operation: str, length: int) -> str:
-        samples = [ms for each in self._of(peer, operation, length) for ms in each.milliseconds]
+        found = self._of(peer, operation, length)
+        if any(each.gave_up for each in found):
+            return f"> {PATIENCE_SECONDS * 1e3:,.0f} (1)"
+        samples = [ms for each in found for ms in each.milliseconds]
         return f"{median(samples):,.{1 if median(samples) < 100 else 0}f} ({len(samples)})"
 
     def _of(self, peer: str, operation: str, length: int) -> list[Measurement]:
