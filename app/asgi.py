@@ -1,5 +1,6 @@
 """Puts the server together: the only module that knows every door."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -49,6 +50,9 @@ def create_app(configuration: Settings | None = None) -> Envelope:
         hub.start()
         jobs.start()
         close_streams_on_signal(hub)
+        # What has been made so far stays until the end. Every full collection walked through all
+        # of it, which made reading a history of 10,000 take twice as long.
+        gc.freeze()
         yield
         await jobs.stop()
         await hub.stop()
