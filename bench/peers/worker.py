@@ -51,14 +51,15 @@ def serve(peer: Callable[[], Awaitable[Peer]], *packages: str) -> None:
 
     async def run() -> None:
         made = await peer()
-        hello = {"versions": {name: version(name) for name in packages}, "lacks": made.lacks}
+        versions = {name: version(name) for name in packages}
+        answer: dict[str, Any] = {"versions": versions, "lacks": made.lacks}
         while True:
-            answers.write(json.dumps(hello) + "\n")
+            answers.write(json.dumps(answer) + "\n")
             answers.flush()
             line = sys.stdin.readline()
             if not line:
                 return
-            hello = await _do(made, **json.loads(line))
+            answer = await _do(made, **json.loads(line))
 
     asyncio.run(run())
 
