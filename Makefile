@@ -3,12 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+PEERS := .venv-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check bench lock clean
+.PHONY: help install serve test check bench bench-peers lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.dev ## Install everything into .venv
 
@@ -41,11 +42,21 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, tests
 bench: $(VENV)/.dev ## Measure against a floor in the same run
 	$(BIN)/python -m bench
 
-lock: $(VENV)/.dev ## Rewrite the hashed requirements from pyproject.toml
+# An environment of their own: what is measured beside the server never meets its dependencies.
+$(PEERS)/.installed: requirements-peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --require-hashes --requirement requirements-peers.txt
+	@touch $@
+
+bench-peers: $(VENV)/.dev $(PEERS)/.installed ## Measure beside the libraries that also keep sessions
+	$(BIN)/python -m bench.peers
+
+lock: $(VENV)/.dev ## Rewrite the hashed requirements
 	$(COMPILE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) --extra otel --constraint requirements.txt --output-file requirements-otel.txt pyproject.toml
 	$(COMPILE) --extra otel --extra dev --constraint requirements-otel.txt --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --output-file requirements-peers.txt bench/peers/requirements.in
 
-clean: ## Remove .venv and caches (never a data folder)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+clean: ## Remove environments and caches (never a data folder)
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

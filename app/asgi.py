@@ -1,6 +1,7 @@
 """Puts the server together: the only module that knows every door."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -52,6 +53,9 @@ def create_app(configuration: Settings | None = None) -> Envelope:
         hub.start()
         jobs.start()
         close_streams_on_signal(hub)
+        # What has been made so far stays until the end. Every full collection walked through all
+        # of it, which made reading a history of 10,000 take twice as long.
+        gc.freeze()
         yield
         await jobs.stop()
         await hub.stop()

@@ -57,7 +57,7 @@ def _measure(bench: Bench, plan: Plan) -> dict[Key, Row]:
             rows.setdefault(
                 key, Row(name=key[0], clients=key[1], floor=scenario.floor, measurements=[])
             )
-        settle(bench)
+        settle(bench.database_url)
         _progress(begun, f"round {number + 1} of {plan.rounds}")
         for turn in turns:
             # There and back: what drifts meanwhile meets the first and the last alike.

@@ -29,7 +29,7 @@ def main() -> None:
         account = bench.create_account("fleet")
         target = Target(port=bench.server.port, token=account["token"])
         asyncio.run(_seed(bench.database_url, account["project"]))
-        settle(bench)
+        settle(bench.database_url)
         for name, method, paths, body in (
             ("heartbeat", "POST", [f"/api/agents/{_name(n)}/heartbeat" for n in range(AGENTS)], ""),
             ("1,000 heartbeats at once", "POST", ["/api/agents/heartbeats"], _batch(0, 1000)),

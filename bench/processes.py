@@ -81,16 +81,14 @@ def started() -> Iterator[Bench]:
         cluster = stack.enter_context(embedded.start(folder / "postgres"))
         data_dir = folder / "server"
         data_dir.mkdir()
-        floor_port, server_port = _free_port(), _free_port()
-        floor_url = asyncio.run(_create_floor_database(cluster.url))
-        floor = stack.enter_context(_process(*FLOOR, "--port", floor_port, database_url=floor_url))
+        floor_port, server_port = free_port(), free_port()
+        floor_url = asyncio.run(create_database(cluster.url, "floor", SCHEMA))
+        floor = stack.enter_context(running(*FLOOR, "--port", floor_port, database_url=floor_url))
         options = ("--port", server_port, "--data-dir", data_dir)
-        server = stack.enter_context(
-            _process(*COMMAND, "serve", *options, database_url=cluster.url)
-        )
-        load = stack.enter_context(_process(*LOAD, stdout=subprocess.PIPE))
-        _wait_for(floor, f"http://127.0.0.1:{floor_port}/floor/newest?session_id=0")
-        _wait_for(server, f"http://127.0.0.1:{server_port}/health/ready")
+        server = stack.enter_context(running(*COMMAND, "serve", *options, database_url=cluster.url))
+        load = stack.enter_context(running(*LOAD, stdout=subprocess.PIPE))
+        wait_for(floor, f"http://127.0.0.1:{floor_port}/floor/newest?session_id=0")
+        wait_for(server, f"http://127.0.0.1:{server_port}/health/ready")
         token = (data_dir / "owner-token").read_text().strip()
         yield Bench(
             database_url=cluster.url,
@@ -102,7 +100,7 @@ def started() -> Iterator[Bench]:
 
 
 @contextmanager
-def _process(
+def running(
     *command: object, database_url: str = "", stdout: int = subprocess.DEVNULL
 ) -> Iterator[Process]:
     process = subprocess.Popen(
@@ -122,24 +120,25 @@ def _process(
             process.wait()
 
 
-async def _create_floor_database(url: str) -> str:
+async def create_database(url: str, name: str, schema: str = "SELECT") -> str:
+    """The URL of a new database of the same PostgreSQL."""
     connection = await asyncpg.connect(url)
-    await connection.execute("CREATE DATABASE floor")
+    await connection.execute(f'CREATE DATABASE "{name}"')
     await connection.close()
-    floor_url = urlsplit(url)._replace(path="/floor").geturl()
-    connection = await asyncpg.connect(floor_url)
-    await connection.execute(SCHEMA)
+    new_url = urlsplit(url)._replace(path=f"/{name}").geturl()
+    connection = await asyncpg.connect(new_url)
+    await connection.execute(schema)
     await connection.close()
-    return floor_url
+    return new_url
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
-def _wait_for(process: Process, url: str) -> None:
+def wait_for(process: Process, url: str) -> None:
     """Raises RuntimeError when the process ends, or does not answer this in time."""
     deadline = time.monotonic() + READY_SECONDS
     while process.poll() is None and time.monotonic() < deadline:

@@ -13,7 +13,7 @@ from bench.processes import Bench, Target
 
 BATCH = 500
 FLOOR_SESSIONS = 16
-CLONES_PER_ACCOUNT = 20_000
+SESSIONS_PER_ACCOUNT = 20_000
 
 
 def interaction(size: int = 1024) -> dict[str, Any]:
@@ -68,19 +68,19 @@ def fill_floor(floor: Target) -> None:
         Api(floor).post(f"/floor/batch?session_id={session_id}", [interaction()] * 100)
 
 
-def seed_list(bench: Bench, accounts: int) -> Target:
-    """Accounts with 20,000 sessions each, copied from one real session; the first one's door."""
+def seed_list(bench: Bench, accounts: int, each: int = SESSIONS_PER_ACCOUNT) -> Target:
+    """Accounts with so many sessions each, copied from one real session; the first one's door."""
     targets = []
     templates = []
     for number in range(accounts):
         token = bench.create_account(f"list-{number}")["token"]
         targets.append(Target(port=bench.server.port, token=token))
         templates += Api(targets[-1]).create_sessions(1, length=1)
-    asyncio.run(_clone(bench.database_url, templates))
+    asyncio.run(_clone(bench.database_url, templates, each - 1))
     return targets[0]
 
 
-async def _clone(database_url: str, templates: Iterable[int]) -> None:
+async def _clone(database_url: str, templates: Iterable[int], clones: int) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         """
@@ -92,18 +92,19 @@ async def _clone(database_url: str, templates: Iterable[int]) -> None:
         FROM sessions, generate_series(1, $2) AS number WHERE id = ANY($1::bigint[])
         """,
         list(templates),
-        CLONES_PER_ACCOUNT - 1,
+        clones,
     )
     await connection.close()
 
 
-def settle(bench: Bench) -> None:
+def settle(*database_urls: str) -> None:
     """What seeding left behind is not to be paid for by what is measured."""
 
     async def run() -> None:
-        connection = await asyncpg.connect(bench.database_url)
-        await connection.execute("VACUUM ANALYZE")
-        await connection.execute("CHECKPOINT")
-        await connection.close()
+        for url in database_urls:
+            connection = await asyncpg.connect(url)
+            await connection.execute("VACUUM ANALYZE")
+            await connection.execute("CHECKPOINT")
+            await connection.close()
 
     asyncio.run(run())

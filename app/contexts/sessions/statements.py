@@ -1,0 +1,74 @@
+"""What PostgreSQL is asked for the history of a session; only `history` knows these tables."""
+
+LOCK = """
+SELECT id, status, type, project_id, version, interaction_count, clock_timestamp() AS now,
+       interaction_count - sealed_count AS tail_count, pg_column_size(interactions) AS tail_bytes
+FROM sessions WHERE account_id = $1 AND id = ANY($2)
+"""
+IN_PROJECT = " AND project_id = $3"
+# As text: the driver would decode to dictionaries what is decoded to structs here.
+TAILS = """
+SELECT id, interactions::text, interaction_count FROM sessions
+WHERE account_id = $1 AND id = ANY($2)
+"""
+# $2–$6 hold one element for each session, $7–$11 one for each page: pages are whole, and the first
+# of a session takes up what its row holds now (if $11), whose tail then begins anew ($6).
+STORE = """
+WITH sealed AS (
+    INSERT INTO interaction_pages (account_id, session_id, first_seq, last_seq, interactions)
+    SELECT $1, page.session_id, page.first_seq, page.last_seq,
+           CASE WHEN page.continues THEN
+               (SELECT interactions FROM sessions WHERE account_id = $1 AND id = page.session_id)
+               || page.interactions
+           ELSE page.interactions END
+    FROM unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::jsonb[], $11::boolean[])
+         AS page (session_id, first_seq, last_seq, interactions, continues)
+    RETURNING session_id, interactions
+), keys AS (
+    INSERT INTO interaction_keys (account_id, session_id, id, seq)
+    SELECT $1, session_id, (document ->> 'id')::uuid, (document ->> 'seq')::bigint
+    FROM sealed, jsonb_array_elements(sealed.interactions) AS document
+)
+UPDATE sessions SET
+       interactions = CASE WHEN new.anew THEN new.tail ELSE interactions || new.tail END,
+       sealed_count = CASE WHEN new.anew THEN new.count - jsonb_array_length(new.tail)
+                      ELSE sealed_count END,
+       interaction_count = new.count, last_interaction = coalesce(new.last, last_interaction),
+       version = version + 1, updated_at = clock_timestamp()
+FROM unnest($2::bigint[], $3::jsonb[], $4::bigint[], $5::jsonb[], $6::boolean[])
+     AS new (session_id, tail, count, last, anew)
+WHERE account_id = $1 AND id = new.session_id
+"""
+KEYS = """
+SELECT session_id, id, seq FROM interaction_keys
+WHERE account_id = $1 AND session_id = ANY($2) AND id = ANY($3)
+"""
+NAME = """
+INSERT INTO interaction_keys (account_id, session_id, id, seq) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING
+"""
+PAGE = """
+SELECT first_seq, interactions::text FROM interaction_pages
+WHERE account_id = $1 AND session_id = $2 AND first_seq <= $3 ORDER BY first_seq DESC LIMIT 1
+"""
+REWRITE_PAGE = """
+UPDATE interaction_pages SET interactions = $4::jsonb
+WHERE account_id = $1 AND session_id = $2 AND first_seq = $3
+"""
+TOUCH = """
+UPDATE sessions SET version = version + 1, updated_at = clock_timestamp(),
+       last_interaction = coalesce($3::jsonb, last_interaction)
+WHERE account_id = $1 AND id = $2
+"""
+# The first page of the window is the last one that starts at or before its first seq. A join, not
+# a condition: row security would make the planner filter by it instead of searching for it.
+PAGES = """
+SELECT page.interactions::text
+FROM (
+    SELECT coalesce(max(first_seq), 1) AS first_seq FROM interaction_pages
+    WHERE account_id = $1 AND session_id = $2 AND first_seq <= $3
+) AS start
+JOIN interaction_pages AS page ON page.first_seq >= start.first_seq
+WHERE page.account_id = $1 AND page.session_id = $2 AND page.first_seq <= $4
+ORDER BY page.first_seq
+"""
