@@ -32,7 +32,7 @@ from app.web.metrics import PROMETHEUS, metrics
 from app.web.problems import EXCEPTION_HANDLERS
 from app.web.rate_limit import RateLimit
 from app.web.routes import ROUTES
-from app.web.unit import UnitOfWork, provide_current_scope, provide_db
+from app.web.unit import UnitOfWork, provide_current_scope, provide_db, provide_unit
 
 
 def create_app(configuration: Settings | None = None) -> Envelope:
@@ -70,6 +70,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
             request_class=ApiRequest,
             dependencies={
                 "current_scope": Provide(provide_current_scope),
+                "unit": Provide(provide_unit),
                 "db": Provide(provide_db),
             },
             middleware=[

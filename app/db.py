@@ -18,12 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from app.errors import (
-    NotFound,
-    PreconditionFailed,
-    Unavailable,
-    violation,
-)
+from app.errors import NotFound, PreconditionFailed, Unavailable, violation
 from app.settings import Settings
 
 APPLICATION_ROLE = "agent_sessions_app"
@@ -146,6 +141,9 @@ FROM counter, unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigin
 """
 
 
+_ONE_PLAN = "; SET LOCAL plan_cache_mode = force_generic_plan"
+
+
 class Database:
     """The pool of one process. `on_commit` hears which kinds of things have changed."""
 
@@ -159,8 +157,11 @@ class Database:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self, tenant: Tenant) -> AsyncIterator[Db]:
+    async def transaction(self, tenant: Tenant, *, hot: bool = False) -> AsyncIterator[Db]:
         """Commit at the end of the block, roll back when it raises.
+
+        With `hot` its statements find rows by their keys, so one plan serves them for ever: making
+        plans for row security and arrays would take longer than carrying them out.
 
         Raises Unavailable when no connection can be had; an error during COMMIT propagates, so
         that nothing is reported as saved that is not.
@@ -170,7 +171,7 @@ class Database:
         except (OSError, PoolTimeoutError, DBAPIError, asyncpg.PostgresConnectionError) as error:
             raise Unavailable from error
         try:
-            db = await self._open(connection, tenant)
+            db = await self._open(connection, tenant, hot)
             try:
                 yield db
                 if db.rollback_only:
@@ -191,14 +192,15 @@ class Database:
             for listener in self.on_commit:
                 listener(tenant.account_id, kinds)
 
-    async def _open(self, connection: AsyncConnection, tenant: Tenant) -> Db:
+    async def _open(self, connection: AsyncConnection, tenant: Tenant, hot: bool) -> Db:
         """PostgreSQL may have restarted while the connection lay in the pool: one fresh try."""
+        settings = tenant.settings_statement() + (_ONE_PLAN if hot else "")
         for attempt in (1, 2):
             driver: Any = (await connection.get_raw_connection()).driver_connection
             try:
                 if self._begin is None:
                     self._begin = await _begin_statement(driver)
-                await driver.execute(f"{self._begin}; {tenant.settings_statement()}")
+                await driver.execute(f"{self._begin}; {settings}")
             except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
                 await connection.invalidate()
                 if attempt == 2:

@@ -25,7 +25,15 @@ Hostname = Annotated[
 EventBatch = Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
 
 
-@route("POST", "/api/hooks/{agent:str}", 204, tag="hooks", nul_allowed_in="*", unlimited=True)
+@route(
+    "POST",
+    "/api/hooks/{agent:str}",
+    204,
+    tag="hooks",
+    hot=True,
+    nul_allowed_in="*",
+    unlimited=True,
+)
 async def ingest_event(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -40,7 +48,14 @@ async def ingest_event(
         _OUTSIDE.labels(agent).inc()
 
 
-@route("POST", "/api/hooks/{agent:str}/import", tag="hooks", nul_allowed_in="*", unlimited=True)
+@route(
+    "POST",
+    "/api/hooks/{agent:str}/import",
+    tag="hooks",
+    hot=True,
+    nul_allowed_in="*",
+    unlimited=True,
+)
 async def import_events(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

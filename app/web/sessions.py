@@ -39,6 +39,7 @@ from app.web.routing import (
     parse_moment,
     route,
 )
+from app.web.unit import Unit
 
 MAX_INTERACTIONS = 1000
 Seq = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
@@ -92,7 +93,7 @@ async def create_session(
     return created(_with_interactions(session, []), f"/api/sessions/{session.id}")
 
 
-@route("GET", "/api/sessions/{session_id:int}", tag="sessions")
+@route("GET", "/api/sessions/{session_id:int}", tag="sessions", hot=True)
 async def get_session(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -179,7 +180,7 @@ async def move_session(
     return rendered(session, SessionSummary)
 
 
-@route("GET", "/api/sessions/{session_id:int}/interactions", tag="interactions")
+@route("GET", "/api/sessions/{session_id:int}/interactions", tag="interactions", hot=True)
 async def list_interactions(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -202,7 +203,10 @@ async def list_interactions(
 
 
 @route(
-    "GET", "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}", tag="interactions"
+    "GET",
+    "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}",
+    tag="interactions",
+    hot=True,
 )
 async def get_interaction(
     current_scope: NamedDependency[Scope],
@@ -219,17 +223,17 @@ async def get_interaction(
     201,
     tag="interactions",
     also=[200, 409],
+    hot=True,
     nul_allowed_in="result",
 )
 async def append_interactions(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    unit: NamedDependency[Unit],
     session_id: FromPath[int],
     data: JSONBody[InteractionInput | InteractionBatch],
 ) -> Response[Interaction | Batch[Interaction]]:
     """One document or an array of up to 500, all or nothing."""
     posted = [data] if isinstance(data, InteractionInput) else data
-    appended = await sessions.append_interactions(current_scope, db, session_id, posted)
+    appended = await unit.append_interactions(session_id, posted)
     interactions = list[Interaction](appended.interactions)
     single = isinstance(data, InteractionInput)
     content = interactions[0] if single else Batch(interactions)

@@ -4,6 +4,7 @@ The middleware authenticates, opens the transaction when a handler asks for `db`
 response back, commits, and only then lets it go: a COMMIT that fails is a 5xx, never a 2xx.
 """
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,13 +16,17 @@ from litestar.types import ASGIApp, Message, Receive, Send
 from litestar.types import Scope as ASGIScope
 from litestar.utils.scope.state import ScopeState
 
+from app.contexts import sessions
 from app.contexts.accounts import Authenticator
 from app.contexts.idempotency import find_answer, store_answer
+from app.contexts.sessions import Appended
 from app.db import Database, Db
 from app.errors import Invalid, NotFound, Unauthenticated
 from app.schemas.base import MAX_BIGINT
+from app.schemas.sessions import InteractionInput
 from app.scope import Scope
 from app.web.body import ApiRequest
+from app.web.coalescing import Appends
 from app.web.conditions import if_match, not_modified, status_of
 from app.web.rate_limit import RateLimit
 from app.web.repeats import repeated_request, replayed, stored_answer
@@ -38,19 +43,34 @@ class Unit:
         current_scope: Scope,
         stack: AsyncExitStack,
         expected_versions: frozenset[str] | None,
+        appends: Appends,
+        *,
+        hot: bool,
     ) -> None:
         self.current_scope = current_scope
         self._database = database
         self._stack = stack
         self._expected_versions = expected_versions
+        self._appends = appends
+        self._hot = hot
         self._db: Db | None = None
 
     async def open(self) -> Db:
         if self._db is None:
-            transaction = self._database.transaction(self.current_scope)
+            transaction = self._database.transaction(self.current_scope, hot=self._hot)
             self._db = await self._stack.enter_async_context(transaction)
             self._db.expected_versions = self._expected_versions
         return self._db
+
+    async def append_interactions(
+        self, session_id: int, posted: Sequence[InteractionInput]
+    ) -> Appended:
+        """In a transaction shared with others, unless this request needs one to itself."""
+        if self._db is None and self._expected_versions is None:
+            return await self._appends.append(self.current_scope, session_id, posted)
+        return await sessions.append_interactions(
+            self.current_scope, await self.open(), session_id, posted
+        )
 
     def discard(self) -> None:
         if self._db is not None:
@@ -70,6 +90,7 @@ class UnitOfWork(ASGIMiddleware):
         self.database = database
         self.authenticator = authenticator
         self.rate_limit = rate_limit
+        self.appends = Appends(database)
 
     async def handle(
         self, scope: ASGIScope, receive: Receive, send: Send, next_app: ASGIApp
@@ -90,7 +111,14 @@ class UnitOfWork(ASGIMiddleware):
             held.append(message)
 
         async with AsyncExitStack() as stack:
-            unit = Unit(self.database, current_scope, stack, if_match(request))
+            unit = Unit(
+                self.database,
+                current_scope,
+                stack,
+                if_match(request),
+                self.appends,
+                hot=bool(opt.get("hot")),
+            )
             scope["state"]["unit"] = unit
             if opt.get("stream"):
                 await next_app(scope, receive, send)
@@ -135,6 +163,11 @@ def _refuse_nul(request: Request[Any, Any, Any]) -> None:
         for name, value in request.query_params.multi_items():
             if "\0" in f"{name}{value}":
                 raise Invalid.field(name, "must not contain NUL characters")
+
+
+async def provide_unit(request: Request[Any, Any, Any]) -> Unit:
+    unit: Unit = request.scope["state"]["unit"]
+    return unit
 
 
 async def provide_current_scope(request: Request[Any, Any, Any]) -> Scope:

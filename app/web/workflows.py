@@ -37,6 +37,7 @@ async def list_session_types() -> Page[SessionTypeOut]:
     201,
     tag="workflows",
     also=[200, 409, 502],
+    hot=True,
 )
 async def next_command(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
@@ -53,6 +54,7 @@ async def next_command(
     "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}/result",
     tag="interactions",
     also=[409, 502],
+    hot=True,
     nul_allowed_in="*",
 )
 async def set_result(

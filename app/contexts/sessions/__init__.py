@@ -2,7 +2,10 @@
 
 from app.contexts.sessions.history import Window
 from app.contexts.sessions.interactions import (
+    Appended,
+    Posting,
     append_interactions,
+    append_together,
     get_interaction,
     list_interactions,
 )
@@ -24,9 +27,12 @@ from app.contexts.sessions.types import session_types
 from app.contexts.sessions.workflow import next_command, set_result
 
 __all__ = [
+    "Appended",
+    "Posting",
     "SessionFilter",
     "Window",
     "append_interactions",
+    "append_together",
     "cancel_session",
     "complete_session",
     "create_session",

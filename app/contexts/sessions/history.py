@@ -7,90 +7,22 @@ row; `seq` numbers interactions 1, 2, 3… without a gap.
 """
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from app.contexts.sessions import statements
 from app.contexts.sessions.documents import shown, summary
 from app.contexts.sessions.packing import pack
 from app.db import Db
+from app.errors import NotFound
 from app.schemas.sessions import StoredInteraction
 from app.scope import Scope
 
 _decode = msgspec.json.Decoder(list[StoredInteraction]).decode
 _encode = msgspec.json.Encoder().encode
-
-_LOCK = """
-SELECT status, type, project_id, version, interaction_count, clock_timestamp() AS now,
-       interaction_count - sealed_count AS tail_count, pg_column_size(interactions) AS tail_bytes
-FROM sessions WHERE account_id = $1 AND id = $2
-"""
-_IN_PROJECT = " AND project_id = $3"
-# As text: the driver would decode to dictionaries what is decoded to structs here.
-_TAIL = """
-SELECT interactions::text, interaction_count FROM sessions WHERE account_id = $1 AND id = $2
-"""
-_EXTEND = """
-UPDATE sessions SET interactions = interactions || $3::jsonb, interaction_count = $4,
-       last_interaction = $5::jsonb, version = version + 1, updated_at = clock_timestamp()
-WHERE account_id = $1 AND id = $2 RETURNING version
-"""
-# $6–$8 are whole pages; the first of them (if $9) begins with what the row holds now.
-_SEAL = """
-WITH sealed AS (
-    INSERT INTO interaction_pages (account_id, session_id, first_seq, last_seq, interactions)
-    SELECT $1, $2, page.first_seq, page.last_seq,
-           CASE WHEN $9 AND page.position = 1 THEN
-               (SELECT interactions FROM sessions WHERE account_id = $1 AND id = $2)
-               || page.interactions
-           ELSE page.interactions END
-    FROM unnest($6::bigint[], $7::bigint[], $8::jsonb[])
-         WITH ORDINALITY AS page (first_seq, last_seq, interactions, position)
-    RETURNING interactions
-), keys AS (
-    INSERT INTO interaction_keys (account_id, session_id, id, seq)
-    SELECT $1, $2, (document ->> 'id')::uuid, (document ->> 'seq')::bigint
-    FROM sealed, jsonb_array_elements(sealed.interactions) AS document
-)
-UPDATE sessions SET interactions = $3::jsonb, interaction_count = $4::bigint,
-       sealed_count = $4::bigint - jsonb_array_length($3::jsonb),
-       last_interaction = $5::jsonb, version = version + 1, updated_at = clock_timestamp()
-WHERE account_id = $1 AND id = $2 RETURNING version
-"""
-_KEYS = """
-SELECT id, seq FROM interaction_keys WHERE account_id = $1 AND session_id = $2 AND id = ANY($3)
-"""
-_NAME = """
-INSERT INTO interaction_keys (account_id, session_id, id, seq) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING
-"""
-_PAGE = """
-SELECT first_seq, interactions::text FROM interaction_pages
-WHERE account_id = $1 AND session_id = $2 AND first_seq <= $3 ORDER BY first_seq DESC LIMIT 1
-"""
-_REWRITE_PAGE = """
-UPDATE interaction_pages SET interactions = $4::jsonb
-WHERE account_id = $1 AND session_id = $2 AND first_seq = $3
-"""
-_TOUCH = """
-UPDATE sessions SET version = version + 1, updated_at = clock_timestamp(),
-       last_interaction = coalesce($3::jsonb, last_interaction)
-WHERE account_id = $1 AND id = $2 RETURNING version
-"""
-# The first page of the window is the last one that starts at or before its first seq. A join, not
-# a condition: row security would make the planner filter by it instead of searching for it.
-_PAGES = """
-SELECT page.interactions::text
-FROM (
-    SELECT coalesce(max(first_seq), 1) AS first_seq FROM interaction_pages
-    WHERE account_id = $1 AND session_id = $2 AND first_seq <= $3
-) AS start
-JOIN interaction_pages AS page ON page.first_seq >= start.first_seq
-WHERE page.account_id = $1 AND page.session_id = $2 AND page.first_seq <= $4
-ORDER BY page.first_seq
-"""
 
 
 class LockedSession(NamedTuple):
@@ -116,66 +48,123 @@ class Window(NamedTuple):
     order: Literal["asc", "desc"] = "desc"
 
 
+class Extension(NamedTuple):
+    """What comes next in a session."""
+
+    session: LockedSession
+    documents: Sequence[StoredInteraction]
+
+
 async def lock(scope: Scope, db: Db, session_id: int) -> LockedSession:
     """Raises NotFound. Whoever holds the lock decides what comes next in this session."""
+    rows = await _lock(scope, db, [session_id], "FOR UPDATE")
+    if not rows:
+        raise NotFound
+    db.require_version(str(rows[0].version))
+    return rows[0]
+
+
+async def lock_free(scope: Scope, db: Db, session_ids: Sequence[int]) -> dict[int, LockedSession]:
+    """Those of the sessions that exist and that nobody else holds at this moment.
+
+    Never waiting, it neither holds up the others nor takes part in a deadlock.
+    """
+    rows = await _lock(scope, db, session_ids, "FOR UPDATE SKIP LOCKED")
+    return {session.id: session for session in rows}
+
+
+async def _lock(scope: Scope, db: Db, session_ids: Sequence[int], how: str) -> list[LockedSession]:
+    statement, parameters = _visible(scope, statements.LOCK)
+    rows = await db.driver.fetch(f"{statement} {how}", scope.account_id, session_ids, *parameters)
+    return [LockedSession(*row) for row in rows]
+
+
+def _visible(scope: Scope, statement: str) -> tuple[str, list[object]]:
+    """What is asked of `sessions`, and the parameter that a strict project adds."""
     if scope.strict:
-        row = await db.fetch_one(
-            f"{_LOCK}{_IN_PROJECT} FOR UPDATE", scope.account_id, session_id, scope.project_id
-        )
-    else:
-        row = await db.fetch_one(f"{_LOCK} FOR UPDATE", scope.account_id, session_id)
-    db.require_version(str(row["version"]))
-    return LockedSession(session_id, **row)
+        return statement + statements.IN_PROJECT, [scope.project_id]
+    return statement, []
 
 
 async def append(
     scope: Scope, db: Db, session: LockedSession, documents: Sequence[StoredInteraction]
-) -> int:
-    """Numbers the documents and stores them after all others; returns the session's version."""
-    for seq, document in enumerate(documents, session.interaction_count + 1):
-        document.seq = seq
-    packing = pack(documents, session.tail_count, session.tail_bytes)
-    count = session.interaction_count + len(documents)
-    last = _encode(summary(documents[-1])).decode()
-    tail = _encode(packing.tail).decode()
-    key = (scope.account_id, session.id)
-    if not packing.pages:
-        version: int = await db.driver.fetchval(_EXTEND, *key, tail, count, last)
-        return version
-    first_new = session.interaction_count + 1
-    pages = [
-        (first_new - session.tail_count if index == 0 else page[0].seq, page)
-        for index, page in enumerate(packing.pages)
-    ]
-    sealed_version: int = await db.driver.fetchval(
-        _SEAL,
-        *key,
-        tail,
-        count,
-        last,
-        [first for first, _ in pages],
-        [page[-1].seq if page else session.interaction_count for _, page in pages],
-        [_encode(page).decode() for _, page in pages],
-        session.tail_count > 0,
+) -> None:
+    """Numbers the documents and stores them after all others."""
+    await append_to_all(scope, db, [Extension(session, documents)])
+
+
+async def append_to_all(scope: Scope, db: Db, extensions: Sequence[Extension]) -> None:
+    """As `append`, for several sessions at the price of one."""
+    rows: list[tuple[object, ...]] = []
+    pages: list[tuple[object, ...]] = []
+    for session, documents in extensions:
+        for seq, document in enumerate(documents, session.interaction_count + 1):
+            document.seq = seq
+        packing = pack(documents, session.tail_count, session.tail_bytes)
+        count = session.interaction_count + len(documents)
+        last = _encode(summary(documents[-1])).decode()
+        anew = bool(packing.pages)
+        rows.append((session.id, _encode(packing.tail).decode(), count, last, anew))
+        pages += _page_rows(session, packing.pages)
+    await _store(scope, db, rows, pages)
+
+
+def _page_rows(
+    session: LockedSession, pages: list[list[StoredInteraction]]
+) -> Iterator[tuple[object, ...]]:
+    """The first page takes up the tail, if there is one."""
+    for index, page in enumerate(pages):
+        continues = index == 0 and session.tail_count > 0
+        sealed = session.interaction_count - session.tail_count
+        first = sealed + 1 if continues else page[0].seq
+        last = page[-1].seq if page else session.interaction_count
+        yield session.id, first, last, _encode(page).decode(), continues
+
+
+async def _store(
+    scope: Scope, db: Db, rows: list[tuple[object, ...]], pages: list[tuple[object, ...]]
+) -> None:
+    no_pages: list[tuple[object, ...]] = [()] * 5
+    page_columns = list(zip(*pages, strict=True)) or no_pages
+    await db.driver.execute(
+        statements.STORE, scope.account_id, *zip(*rows, strict=True), *page_columns
     )
-    return sealed_version
 
 
 async def find(
     scope: Scope, db: Db, session_id: int, ids: Sequence[UUID]
 ) -> dict[UUID, StoredInteraction]:
-    """Those of the ids that the visible session has, digests included; one object for each."""
-    if not ids:
-        return {}
-    wanted = set(ids)
-    tail, _ = await _read_tail(scope, db, session_id)
-    found = {document.id: document for document in tail if document.id in wanted}
-    by_seq = {document.seq: document for document in tail}
-    for row in await db.driver.fetch(_KEYS, scope.account_id, session_id, ids):
-        if row["seq"] not in by_seq:
-            _, page = await _read_page(scope, db, session_id, row["seq"])
-            by_seq |= {document.seq: document for document in page}
-        found[row["id"]] = by_seq[row["seq"]]
+    """Those of the ids that the session has, digests included; one object for each. A session that
+    does not exist has none."""
+    found = await find_in_all(scope, db, {session_id: ids})
+    return found[session_id]
+
+
+async def find_in_all(
+    scope: Scope, db: Db, wanted: Mapping[int, Collection[UUID]]
+) -> dict[int, dict[UUID, StoredInteraction]]:
+    """As `find`, for several sessions; only the sealed pages are read one by one."""
+    found: dict[int, dict[UUID, StoredInteraction]] = {session_id: {} for session_id in wanted}
+    asked = [session_id for session_id, ids in wanted.items() if ids]
+    if not asked:
+        return found
+    by_seq: dict[int, dict[int, StoredInteraction]] = {}
+    statement, parameters = _visible(scope, statements.TAILS)
+    for row in await db.driver.fetch(statement, scope.account_id, asked, *parameters):
+        tail = _decode(row["interactions"])
+        ids = wanted[row["id"]]
+        found[row["id"]] = {document.id: document for document in tail if document.id in ids}
+        by_seq[row["id"]] = {document.seq: document for document in tail}
+    all_ids = [interaction_id for ids in wanted.values() for interaction_id in ids]
+    visible = list(by_seq)
+    for row in await db.driver.fetch(statements.KEYS, scope.account_id, visible, all_ids):
+        session_id, interaction_id, seq = row
+        if interaction_id not in wanted[session_id]:
+            continue
+        if seq not in by_seq[session_id]:
+            _, page = await _read_page(scope, db, session_id, seq)
+            by_seq[session_id] |= {document.seq: document for document in page}
+        found[session_id][interaction_id] = by_seq[session_id][seq]
     return found
 
 
@@ -196,30 +185,32 @@ async def name(
     scope: Scope, db: Db, session: LockedSession, document: StoredInteraction, also: UUID
 ) -> None:
     """Let the interaction be found by another id as well."""
-    await db.driver.execute(_NAME, scope.account_id, session.id, also, document.seq)
+    await db.driver.execute(statements.NAME, scope.account_id, session.id, also, document.seq)
 
 
-async def replace(scope: Scope, db: Db, session: LockedSession, document: StoredInteraction) -> int:
-    """Store a changed interaction in its place; returns the session's version."""
+async def replace(
+    scope: Scope, db: Db, session: LockedSession, document: StoredInteraction
+) -> None:
+    """Store a changed interaction in its place."""
     newest = document.seq == session.interaction_count
     last = _encode(summary(document)).decode() if newest else None
     tail, _ = await _read_tail(scope, db, session.id)
     if any(old.id == document.id for old in tail):
-        return await _rewrite_tail(scope, db, session, _with(tail, document), last)
+        await _rewrite_tail(scope, db, session, _with(tail, document), last)
+        return
     first_seq, documents = await _read_page(scope, db, session.id, document.seq)
     await db.driver.execute(
-        _REWRITE_PAGE,
+        statements.REWRITE_PAGE,
         scope.account_id,
         session.id,
         first_seq,
         _encode(_with(documents, document)).decode(),
     )
-    version: int = await db.driver.fetchval(_TOUCH, scope.account_id, session.id, last)
-    return version
+    await db.driver.execute(statements.TOUCH, scope.account_id, session.id, last)
 
 
 async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[StoredInteraction]:
-    """In the window's order. The session must be known to be visible.
+    """In the window's order. Raises NotFound.
 
     The row is read before the pages: what is sealed in between is then in both, and the bounds
     taken from the row keep it from showing twice.
@@ -236,7 +227,9 @@ async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[St
     sealed_until = min(newest, count - len(tail))
     documents: list[StoredInteraction] = []
     if oldest <= sealed_until:
-        rows = await db.driver.fetch(_PAGES, scope.account_id, session_id, oldest, sealed_until)
+        rows = await db.driver.fetch(
+            statements.PAGES, scope.account_id, session_id, oldest, sealed_until
+        )
         for row in rows:
             documents += (d for d in _decode(row["interactions"]) if d.seq <= sealed_until)
     found = [shown(d) for d in documents + tail if oldest <= d.seq <= newest]
@@ -244,7 +237,8 @@ async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[St
 
 
 async def _read_tail(scope: Scope, db: Db, session_id: int) -> tuple[list[StoredInteraction], int]:
-    row = await db.fetch_one(_TAIL, scope.account_id, session_id)
+    statement, parameters = _visible(scope, statements.TAILS)
+    row = await db.fetch_one(statement, scope.account_id, [session_id], *parameters)
     return _decode(row["interactions"]), row["interaction_count"]
 
 
@@ -252,7 +246,7 @@ async def _read_page(
     scope: Scope, db: Db, session_id: int, seq: int
 ) -> tuple[int, list[StoredInteraction]]:
     """The first seq of the sealed page that holds this one, and all of the page."""
-    row = await db.fetch_one(_PAGE, scope.account_id, session_id, seq)
+    row = await db.fetch_one(statements.PAGE, scope.account_id, session_id, seq)
     return row["first_seq"], _decode(row["interactions"])
 
 
@@ -262,22 +256,12 @@ async def _rewrite_tail(
     session: LockedSession,
     tail: list[StoredInteraction],
     last: str | None,
-) -> int:
+) -> None:
     """A result may have made the tail too large, so it is packed anew."""
     packing = pack(tail, 0, 0)
-    version: int = await db.driver.fetchval(
-        _SEAL.replace("$5::jsonb", "coalesce($5::jsonb, last_interaction)"),
-        scope.account_id,
-        session.id,
-        _encode(packing.tail).decode(),
-        session.interaction_count,
-        last,
-        [page[0].seq for page in packing.pages],
-        [page[-1].seq for page in packing.pages],
-        [_encode(page).decode() for page in packing.pages],
-        False,
-    )
-    return version
+    row = (session.id, _encode(packing.tail).decode(), session.interaction_count, last, True)
+    unsealed = session._replace(tail_count=0)
+    await _store(scope, db, [row], list(_page_rows(unsealed, packing.pages)))
 
 
 def _with(

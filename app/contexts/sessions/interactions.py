@@ -1,6 +1,6 @@
 """What a session was told and what came back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,9 +14,9 @@ from app.contexts.sessions.documents import (
     stored_interaction,
 )
 from app.contexts.sessions.history import LockedSession, Window
-from app.contexts.sessions.sessions import get_session, session_ended
+from app.contexts.sessions.sessions import session_ended
 from app.db import Db
-from app.errors import Conflict, NotFound
+from app.errors import AppError, Conflict, NotFound
 from app.schemas.sessions import InteractionInput, StoredInteraction
 from app.scope import Scope
 
@@ -26,20 +26,24 @@ class Appended(NamedTuple):
 
     interactions: list[StoredInteraction]
     created: bool
-    version: int
+
+
+class Posting(NamedTuple):
+    session_id: int
+    interactions: Sequence[InteractionInput]
 
 
 async def list_interactions(
     scope: Scope, db: Db, session_id: int, window: Window
 ) -> list[StoredInteraction]:
-    await get_session(scope, db, session_id)
+    """Raises NotFound."""
     return await history.read(scope, db, session_id, window)
 
 
 async def get_interaction(
     scope: Scope, db: Db, session_id: int, interaction_id: UUID
 ) -> StoredInteraction:
-    await get_session(scope, db, session_id)
+    """Raises NotFound."""
     return shown(await find_one(scope, db, session_id, interaction_id))
 
 
@@ -53,30 +57,86 @@ async def append_interactions(
     """
     scope.require_write()
     session = await history.lock(scope, db, session_id)
-    ids = [interaction.id for interaction in posted if interaction.id is not None]
-    known = await history.find(scope, db, session_id, ids)
+    [answer] = await _append(scope, db, {session_id: session}, [Posting(session_id, posted)])
+    if isinstance(answer, AppError):
+        raise answer
+    return answer
+
+
+async def append_together(
+    scope: Scope, db: Db, postings: Sequence[Posting]
+) -> list[Appended | AppError | None]:
+    """As `append_interactions` for each posting, at the price of one.
+
+    An answer is an error where that posting alone is refused, and None where its session does not
+    exist or is held by somebody else: it is then to be appended by itself.
+    """
+    scope.require_write()
+    sessions = await history.lock_free(scope, db, [posting.session_id for posting in postings])
+    possible = [posting for posting in postings if posting.session_id in sessions]
+    answers = iter(await _append(scope, db, sessions, possible))
+    return [next(answers) if p.session_id in sessions else None for p in postings]
+
+
+async def _append(
+    scope: Scope, db: Db, sessions: Mapping[int, LockedSession], postings: Sequence[Posting]
+) -> list[Appended | AppError]:
+    ids: dict[int, set[UUID]] = {session_id: set() for session_id in sessions}
+    for session_id, posted in postings:
+        ids[session_id].update(p.id for p in posted if p.id is not None)
+    known = await history.find_in_all(scope, db, ids)
+    answers: list[Appended | AppError] = []
+    new: dict[int, list[StoredInteraction]] = {}
+    together: list[tuple[LockedSession, list[StoredInteraction]]] = []
+    for session_id, posted in postings:
+        session, stored = sessions[session_id], known[session_id]
+        try:
+            documents, added = _documents(session, posted, stored)
+        except AppError as error:
+            answers.append(error)
+            continue
+        answers.append(Appended(documents, bool(added)))
+        if added:
+            stored |= {document.id: document for document in added}
+            new.setdefault(session_id, []).extend(added)
+            together.append((session, added))
+    if new:
+        extensions = [history.Extension(sessions[key], added) for key, added in new.items()]
+        await history.append_to_all(scope, db, extensions)
+    for session, added in together:
+        record(scope, db, session, added)
+    for answer in answers:
+        if isinstance(answer, Appended):
+            for document in answer.interactions:
+                shown(document)
+    return answers
+
+
+def _documents(
+    session: LockedSession,
+    posted: Sequence[InteractionInput],
+    known: Mapping[UUID, StoredInteraction],
+) -> tuple[list[StoredInteraction], list[StoredInteraction]]:
+    """All that were posted, and those among them that are new."""
     documents: list[StoredInteraction] = []
     new: list[StoredInteraction] = []
+    added: dict[UUID, StoredInteraction] = {}
     for interaction in posted:
-        document = None if interaction.id is None else known.get(interaction.id)
+        key = interaction.id
+        document = None if key is None else known.get(key) or added.get(key)
         if document is None:
             document = stored_interaction(interaction, session.now)
             new.append(document)
-            if interaction.id is not None:
-                known[interaction.id] = document
+            added[document.id] = document
         elif document.posted is UNSET or document.posted.interaction != digest(interaction):
             raise Conflict(
-                f"The session has another interaction with the id {interaction.id}.",
+                f"The session has another interaction with the id {key}.",
                 code="interaction_exists",
             )
         documents.append(document)
-    version = session.version
-    if new:
-        if session.status != "active":
-            raise session_ended(session.status)
-        version = await history.append(scope, db, session, new)
-        record(scope, db, session, new)
-    return Appended([shown(document) for document in documents], bool(new), version)
+    if new and session.status != "active":
+        raise session_ended(session.status)
+    return documents, new
 
 
 def record(
