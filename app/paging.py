@@ -54,7 +54,7 @@ async def fetch_page(
     return Page(data=rows, next_cursor=encode_cursor(rows[-1], keys) if more else None)
 
 
-def encode_cursor(row: Base, keys: Sequence[Key]) -> str:
+def encode_cursor(row: object, keys: Sequence[Key]) -> str:
     values = {key.key: getattr(row, key.key) for key in keys}
     return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode().rstrip("=")
 

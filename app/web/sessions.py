@@ -10,10 +10,9 @@ from app.contexts import sessions
 from app.contexts.sessions import SessionFilter, Window
 from app.db import Db
 from app.errors import Invalid
-from app.models import Session
 from app.paging import PageRequest
 from app.schemas.base import MAX_BIGINT, Batch, Page
-from app.schemas.rendering import rendered, rendered_page
+from app.schemas.rendering import rendered
 from app.schemas.sessions import (
     Agent,
     Environment,
@@ -45,7 +44,7 @@ MAX_INTERACTIONS = 1000
 Seq = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
 
 
-@route("GET", "/api/sessions", tag="sessions")
+@route("GET", "/api/sessions", tag="sessions", hot=True)
 async def list_sessions(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -79,10 +78,9 @@ async def list_sessions(
         updated_after=parse_moment("updated_after", updated_after),
         q=q,
     )
-    page = await sessions.list_sessions(
+    return await sessions.list_sessions(
         current_scope, db, PageRequest(limit, cursor), filters, by_id=sort == "id"
     )
-    return rendered_page(page, SessionSummary)
 
 
 @route("POST", "/api/sessions", 201, tag="sessions", also=[409])
@@ -90,7 +88,8 @@ async def create_session(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[SessionCreate]
 ) -> Response[SessionOut]:
     session = await sessions.create_session(current_scope, db, data)
-    return created(_with_interactions(session, []), f"/api/sessions/{session.id}")
+    summary = rendered(session, SessionSummary)
+    return created(_with_interactions(summary, []), f"/api/sessions/{session.id}")
 
 
 @route("GET", "/api/sessions/{session_id:int}", tag="sessions", hot=True)
@@ -243,9 +242,8 @@ async def append_interactions(
     return created(content, location, 201 if appended.created else 200)
 
 
-def _with_interactions(session: Session, interactions: list[Interaction]) -> SessionOut:
-    summary = rendered(session, SessionSummary)
-    return SessionOut(**msgspec.structs.asdict(summary), interactions=interactions)
+def _with_interactions(session: SessionSummary, interactions: list[Interaction]) -> SessionOut:
+    return SessionOut(**msgspec.structs.asdict(session), interactions=interactions)
 
 
 def _interaction_limit(wanted: str, count: int) -> int:

@@ -9,16 +9,14 @@ from app.contexts.sessions.interactions import (
     get_interaction,
     list_interactions,
 )
+from app.contexts.sessions.listing import SessionFilter, get_session, list_sessions
 from app.contexts.sessions.recorded import is_outside, observe
 from app.contexts.sessions.sessions import (
-    SessionFilter,
     cancel_session,
     complete_session,
     create_session,
     delete_session,
     fail_session,
-    get_session,
-    list_sessions,
     move_session,
     reopen_session,
     update_session,

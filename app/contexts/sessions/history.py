@@ -74,16 +74,9 @@ async def lock_free(scope: Scope, db: Db, session_ids: Sequence[int]) -> dict[in
 
 
 async def _lock(scope: Scope, db: Db, session_ids: Sequence[int], how: str) -> list[LockedSession]:
-    statement, parameters = _visible(scope, statements.LOCK)
-    rows = await db.driver.fetch(f"{statement} {how}", scope.account_id, session_ids, *parameters)
-    return [LockedSession(*row) for row in rows]
-
-
-def _visible(scope: Scope, statement: str) -> tuple[str, list[object]]:
-    """What is asked of `sessions`, and the parameter that a strict project adds."""
-    if scope.strict:
-        return statement + statements.IN_PROJECT, [scope.project_id]
-    return statement, []
+    statement = f"{statements.LOCK} {how}"
+    parameters = scope.account_id, session_ids, scope.strict_project_id
+    return [LockedSession(*row) for row in await db.driver.fetch(statement, *parameters)]
 
 
 async def append(
@@ -149,8 +142,8 @@ async def find_in_all(
     if not asked:
         return found
     by_seq: dict[int, dict[int, StoredInteraction]] = {}
-    statement, parameters = _visible(scope, statements.TAILS)
-    for row in await db.driver.fetch(statement, scope.account_id, asked, *parameters):
+    parameters = scope.account_id, asked, scope.strict_project_id
+    for row in await db.driver.fetch(statements.TAILS, *parameters):
         tail = _decode(row["interactions"])
         ids = wanted[row["id"]]
         found[row["id"]] = {document.id: document for document in tail if document.id in ids}
@@ -237,8 +230,8 @@ async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[St
 
 
 async def _read_tail(scope: Scope, db: Db, session_id: int) -> tuple[list[StoredInteraction], int]:
-    statement, parameters = _visible(scope, statements.TAILS)
-    row = await db.fetch_one(statement, scope.account_id, [session_id], *parameters)
+    parameters = scope.account_id, [session_id], scope.strict_project_id
+    row = await db.fetch_one(statements.TAILS, *parameters)
     return _decode(row["interactions"]), row["interaction_count"]
 
 

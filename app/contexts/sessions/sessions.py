@@ -1,6 +1,5 @@
 """The session itself: its life from active to complete or failed."""
 
-import datetime
 from typing import Any
 
 import msgspec
@@ -13,77 +12,8 @@ from app.db import Db
 from app.documents import clean, clean_text, merge_patch
 from app.errors import Conflict, Invalid
 from app.models import Component, Project, Session
-from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
-from app.schemas.sessions import SessionCreate, SessionSummary, SessionUpdate
-from app.scope import Scope, locked, one
-
-
-class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Every field that is not None narrows the list."""
-
-    status: list[str] | None = None
-    type: str | None = None
-    agent: str | None = None
-    environment: str | None = None
-    component_id: int | None = None
-    project_id: int | None = None
-    user_id: int | None = None
-    external_id: str | None = None
-    needs_input: bool | None = None
-    updated_after: datetime.datetime | None = None
-    q: str | None = None
-
-
-_EXACT = (
-    "type",
-    "agent",
-    "environment",
-    "component_id",
-    "project_id",
-    "user_id",
-    "external_id",
-)
-
-_LISTED = [getattr(Session, field.name) for field in msgspec.structs.fields(SessionSummary)]
-
-
-async def list_sessions(
-    scope: Scope,
-    db: Db,
-    request: PageRequest,
-    filters: SessionFilter,
-    *,
-    by_id: bool = False,
-) -> Page[Session]:
-    """Newest `updated_at` first. A session that changes while one pages can be missed or met
-    twice; `by_id` pages over what never changes instead.
-
-    Raises Invalid for a `project_id` filter in a Scope that has a project.
-    """
-    if filters.project_id is not None and scope.project_id is not None:
-        raise Invalid.field("project_id", "filters only account-wide requests (X-Project: *)")
-    statement = scope.select_listed(Session)
-    for name in _EXACT:
-        value = getattr(filters, name)
-        if value is not None:
-            statement = statement.where(getattr(Session, name) == value)
-    if filters.status:
-        statement = statement.where(Session.status.in_(filters.status))
-    if filters.needs_input is not None:
-        waits = Session.needs_input.is_not(None)
-        statement = statement.where(waits if filters.needs_input else ~waits)
-    if filters.updated_after is not None:
-        statement = statement.where(Session.updated_at > filters.updated_after)
-    if filters.q:
-        # Under row security no index serves this: it filters what the other conditions leave.
-        statement = statement.where(Session.title.icontains(filters.q, autoescape=True))
-    keys = [Session.id] if by_id else [Session.updated_at, Session.id]
-    return await fetch_page(db, statement, keys, request, columns=_LISTED)
-
-
-async def get_session(scope: Scope, db: Db, session_id: int) -> Session:
-    return await one(db, scope.select(Session).where(Session.id == session_id))
+from app.schemas.sessions import SessionCreate, SessionUpdate
+from app.scope import Scope, locked
 
 
 async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:

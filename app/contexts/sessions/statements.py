@@ -3,13 +3,12 @@
 LOCK = """
 SELECT id, status, type, project_id, version, interaction_count, clock_timestamp() AS now,
        interaction_count - sealed_count AS tail_count, pg_column_size(interactions) AS tail_bytes
-FROM sessions WHERE account_id = $1 AND id = ANY($2)
+FROM sessions WHERE account_id = $1 AND id = ANY($2) AND ($3::bigint IS NULL OR project_id = $3)
 """
-IN_PROJECT = " AND project_id = $3"
 # As text: the driver would decode to dictionaries what is decoded to structs here.
 TAILS = """
 SELECT id, interactions::text, interaction_count FROM sessions
-WHERE account_id = $1 AND id = ANY($2)
+WHERE account_id = $1 AND id = ANY($2) AND ($3::bigint IS NULL OR project_id = $3)
 """
 # $2–$6 hold one element for each session, $7–$11 one for each page: pages are whole, and the first
 # of a session takes up what its row holds now (if $11), whose tail then begins anew ($6).
