@@ -1,5 +1,9 @@
 """Puts the server together: the only module that knows every door."""
 
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -49,6 +53,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
         hub.start()
         jobs.start()
         close_streams_on_signal(hub)
+        _end_with_supervisor()
         yield
         await jobs.stop()
         await hub.stop()
@@ -85,6 +90,19 @@ def create_app(configuration: Settings | None = None) -> Envelope:
             logging_config=None,
         )
     )
+
+
+def _end_with_supervisor() -> None:
+    """A worker whose supervisor was killed would keep the port from the next one."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is None:
+        return
+
+    def watch() -> None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="supervisor", daemon=True).start()
 
 
 def _cors(origins: str) -> CORSConfig | None:
