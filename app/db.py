@@ -15,8 +15,9 @@ import asyncpg
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from app.engine import UNREACHABLE, alchemy_config
+from app.engine import BROKEN, UNREACHABLE, alchemy_config
 from app.errors import (
+    AppError,
     NotFound,
     PreconditionFailed,
     Unavailable,
@@ -171,16 +172,12 @@ class Database:
             driver = await _begin(connection, f"{self._begin}; {tenant.settings_statement()}")
             db = Db(connection, driver, tenant)
             try:
-                yield db
-                if db.rollback_only:
-                    await db.driver.execute("ROLLBACK")
-                    return
-                await self._commit(db)
-            except BaseException as error:
-                await _roll_back(db.connection, db.driver)
-                if (violated := violation(error)) is not None:
-                    raise violated from error
-                raise
+                async with _undone(connection, driver):
+                    yield db
+                    if db.rollback_only:
+                        await driver.execute("ROLLBACK")
+                        return
+                    await self._commit(db)
             finally:
                 await db.close()
         finally:
@@ -200,12 +197,9 @@ class Database:
         connection = await self._connect()
         try:
             driver = await _begin(connection, "BEGIN")
-            try:
+            async with _undone(connection, driver):
                 yield driver
                 await driver.execute("COMMIT")
-            except BaseException:
-                await _roll_back(connection, driver)
-                raise
         finally:
             await connection.close()
 
@@ -223,11 +217,8 @@ class Database:
 
     async def require_revision(self, revision: str) -> None:
         """Raises Unavailable when the database is away or its schema is not at this revision."""
-        try:
-            async with self.unscoped() as driver:
-                found = await current_revision(driver)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise Unavailable from error
+        async with self.unscoped() as driver:
+            found = await current_revision(driver)
         if found != revision:
             raise Unavailable(f"The database is at migration {found}, not {revision}.")
 
@@ -267,7 +258,7 @@ async def _begin(connection: AsyncConnection, statement: str) -> Any:
         try:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.execute(statement)
-        except (*UNREACHABLE, asyncpg.InterfaceError) as error:
+        except (*UNREACHABLE, *BROKEN) as error:
             await connection.invalidate()
             if attempt == 2:
                 raise Unavailable from error
@@ -287,9 +278,19 @@ async def _begin_statement(driver: Any) -> str:
     return f"BEGIN; SET LOCAL ROLE {APPLICATION_ROLE}" if unbound else "BEGIN"
 
 
-async def _roll_back(connection: AsyncConnection, driver: Any) -> None:
-    """A connection that cannot roll back is thrown away: closing it rolls back as well."""
+@asynccontextmanager
+async def _undone(connection: AsyncConnection, driver: Any) -> AsyncIterator[None]:
+    """Any error rolls back. A connection that cannot is thrown away, which rolls back as well, and
+    whatever the error looked like, it was that PostgreSQL has gone: raises Unavailable."""
     try:
-        await driver.execute("ROLLBACK")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        await connection.invalidate()
+        yield
+    except BaseException as error:
+        try:
+            await driver.execute("ROLLBACK")
+        except (OSError, asyncpg.PostgresError, *BROKEN):
+            await connection.invalidate()
+            if isinstance(error, Exception) and not isinstance(error, AppError):
+                raise Unavailable from error
+        if (violated := violation(error)) is not None:
+            raise violated from error
+        raise

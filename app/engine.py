@@ -19,6 +19,8 @@ UNREACHABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
+# What statements may raise on a connection that PostgreSQL has closed.
+BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
