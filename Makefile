@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check bench lock clean
+.PHONY: help install serve test check chaos bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+chaos: $(VENV)/.dev ## Kill, fill and slow everything down; repeat the HTTP tests behind PgBouncer
+	$(BIN)/python -m pytest --pgbouncer --numprocesses 2 --deselect tests/web/test_schemathesis.py tests/web
+	$(BIN)/python -m pytest tests/chaos
 
 bench: $(VENV)/.dev ## Measure against a floor in the same run
 	$(BIN)/python -m bench

@@ -12,7 +12,7 @@ from app.asgi import create_app
 from app.db import Database
 from app.settings import Settings
 from tests.factories import World, make_world
-from tests.pgbouncer import pgbouncer
+from tests.pgbouncer import find_pgbouncer, pgbouncer
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -21,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--pgbouncer", action="store_true", help="reach PostgreSQL through a transaction-mode pool"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--pgbouncer"):
+        find_pgbouncer()
 
 
 @pytest.fixture(scope="session")

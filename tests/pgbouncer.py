@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
+import pytest
+
 from app.embedded.account import server_account
 
 # A test that has a transaction open while it sends a request needs two.
@@ -35,9 +37,13 @@ pidfile = {folder}/pid
 
 
 def find_pgbouncer() -> str:
+    """Raises UsageError, which also ends a whole test run with its message."""
     search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
     found = shutil.which("pgbouncer", path=search)
-    assert found, "pgbouncer is not installed (on Debian and Ubuntu: apt-get install pgbouncer)"
+    if found is None:
+        raise pytest.UsageError(
+            "pgbouncer is not installed (on Debian and Ubuntu: apt-get install pgbouncer)"
+        )
     return found
 
 

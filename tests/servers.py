@@ -62,8 +62,9 @@ class Server:
         return json.loads(done.stdout)
 
 
-def start_server(folder: Path, *options: str, **variables: str) -> Server:
-    data_dir, home = folder / "data", folder / "home"
+def start_server(folder: Path, *options: str, data: str = "data", **variables: str) -> Server:
+    """`data` is the data folder's place relative to the folder."""
+    data_dir, home = folder / data, folder / "home"
     home.mkdir(exist_ok=True)
     log = folder / "server.log"
     arguments = ["serve", "--port", "0", "--data-dir", str(data_dir), *options]
