@@ -25,7 +25,7 @@ from app.db import Database, Role, Tenant
 from app.settings import Settings
 
 OWNER_EMAIL = "owner@localhost"
-GRACE_SECONDS = 5
+GRACE_SECONDS = 3  # with what PostgreSQL needs to stop, less than five in all
 READY_SECONDS = 60
 
 

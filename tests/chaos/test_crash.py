@@ -35,7 +35,7 @@ async def test_nothing_acknowledged_is_lost(
             await asyncio.gather(killing, return_exceptions=True)
             await victim.until_ready()
             await writing
-            print(f"{victim.kills=} {crowd.acknowledged=}")  # noqa: T201
+            print(victim.kills, f"{crowd.acknowledged} acknowledged")  # noqa: T201
             for ledger in crowd.ledgers:
                 assert set(ledger.refused) <= CLEAN, (ledger.refused, victim.log)
                 await verify(victim.url, ledger)
