@@ -3,6 +3,7 @@
 import asyncio
 import collections
 import itertools
+import random
 import time
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ import msgspec
 from tests.chaos.servers import Account
 
 REQUEST_SECONDS = 20.0
+IMPATIENT = 0.1
 # A restart, and whatever recovery PostgreSQL needs.
 PATIENCE_SECONDS = 90.0
 
@@ -52,15 +54,16 @@ class Ledger:
 
 
 class Client:
-    """One writer's way to the server."""
+    """One writer's way to the server. At times it gives up before the answer can be there, so that
+    what was carried out is sent again."""
 
-    def __init__(self, url: str, ledger: Ledger, name: str) -> None:
+    def __init__(self, url: str, ledger: Ledger, name: str, chance: random.Random) -> None:
         self.ledger = ledger
         self.name = name
+        self._chance = chance
         self._numbers = itertools.count(1)
         self._http = httpx.AsyncClient(
             base_url=url,
-            timeout=REQUEST_SECONDS,
             headers={"Authorization": f"Bearer {ledger.account.token}"},
         )
 
@@ -91,8 +94,15 @@ class Client:
     async def _send(
         self, method: str, path: str, body: Any, headers: dict[str, str]
     ) -> httpx.Response | None:
+        impatient = self._chance.random() < IMPATIENT
+        timeout = self._chance.uniform(0.001, 0.05) if impatient else REQUEST_SECONDS
         try:
-            response = await self._http.request(method, path, json=body, headers=headers)
+            response = await self._http.request(
+                method, path, json=body, headers=headers, timeout=timeout
+            )
+        except httpx.TimeoutException as error:
+            self.ledger.refused["impatient" if impatient else type(error).__name__] += 1
+            return None
         except httpx.TransportError as error:
             self.ledger.refused[type(error).__name__] += 1
             return None

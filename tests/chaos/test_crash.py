@@ -15,7 +15,7 @@ WRITERS = 16
 SECONDS = 35.0
 LIMIT_SECONDS = 150.0
 # Answers and errors of a connection that may be met meanwhile: never a 500.
-CLEAN = {"503", "ConnectError", "ReadError", "WriteError", "RemoteProtocolError"}
+CLEAN = {"503", "impatient", "ConnectError", "ReadError", "WriteError", "RemoteProtocolError"}
 PAUSE_SECONDS = (0.3, 3.0)
 
 

@@ -55,7 +55,7 @@ async def test_fifty_streams_survive_postgresql(tmp_path: Path, chance: random.R
     async with asyncio.timeout(LIMIT_SECONDS):
         with await asyncio.to_thread(Victim, tmp_path) as victim:
             [account, _] = await asyncio.to_thread(victim.accounts)
-            writers = [Client(victim.url, Ledger(account), f"w{n}") for n in range(4)]
+            writers = [Client(victim.url, Ledger(account), f"w{n}", chance) for n in range(4)]
             readers = [Reader(victim.url, account.token) for _ in range(STREAMS)]
             limits = httpx.Limits(max_connections=STREAMS)
             async with httpx.AsyncClient(timeout=60, limits=limits) as client:

@@ -44,7 +44,7 @@ class Writer:
     def __init__(
         self, url: str, ledger: Ledger, workplace: Workplace, name: str, chance: random.Random
     ) -> None:
-        self.client = Client(url, ledger, name)
+        self.client = Client(url, ledger, name, chance)
         self.ledger = ledger
         self.workplace = workplace
         self.name = name
