@@ -217,8 +217,11 @@ class Database:
 
     async def require_revision(self, revision: str) -> None:
         """Raises Unavailable when the database is away or its schema is not at this revision."""
-        async with self.unscoped() as driver:
-            found = await current_revision(driver)
+        try:
+            async with self.unscoped() as driver:
+                found = await current_revision(driver)
+        except asyncpg.PostgresError as error:
+            raise Unavailable from error
         if found != revision:
             raise Unavailable(f"The database is at migration {found}, not {revision}.")
 
