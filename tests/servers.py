@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+START_SECONDS = 90.0
+
 SECRETS = (
     "AGENT_SESSIONS_TOKEN",
     "AGENT_SESSIONS_URL",
@@ -75,8 +77,11 @@ def start_server(folder: Path, *options: str, data: str = "data", **variables: s
             stderr=subprocess.STDOUT,
             env=environment(home, **variables),
         )
+    deadline = time.monotonic() + START_SECONDS
     while "\nlistening on " not in f"\n{log.read_text()}":
         assert process.poll() is None, log.read_text()
+        if time.monotonic() > deadline:
+            process.kill()
         time.sleep(0.05)
     url = log.read_text().rpartition("listening on ")[2].split()[0]
     token = (data_dir / "owner-token").read_text().strip()
