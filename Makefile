@@ -6,7 +6,7 @@ COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-un
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check bench bench-peers lock clean
+.PHONY: help install serve test check chaos bench bench-peers lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+chaos: $(VENV)/.dev ## Kill, fill and slow everything down; repeat the HTTP tests behind PgBouncer
+	$(BIN)/python -m pytest --pgbouncer --numprocesses 2 --deselect tests/web/test_schemathesis.py tests/web
+	$(BIN)/python -m pytest tests/chaos
 
 bench: $(VENV)/.dev ## Measure against a floor in the same run
 	$(BIN)/python -m bench

@@ -2,6 +2,10 @@
 
 import asyncio
 import gc
+import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -53,6 +57,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
         hub.start()
         jobs.start()
         close_streams_on_signal(hub)
+        _end_with_supervisor()
         # What has been made so far stays until the end. Every full collection walked through all
         # of it, which made reading a history of 10,000 take twice as long.
         gc.freeze()
@@ -102,6 +107,19 @@ def _tracing() -> Any:
     from app.web.traces import Tracing  # noqa: PLC0415
 
     return Tracing()
+
+
+def _end_with_supervisor() -> None:
+    """A worker whose supervisor was killed would keep the port from the next one."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is None:
+        return
+
+    def watch() -> None:
+        supervisor.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="supervisor", daemon=True).start()
 
 
 def _cors(origins: str) -> CORSConfig | None:

@@ -13,12 +13,10 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from advanced_alchemy.config import EngineConfig, SQLAlchemyAsyncConfig
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from app.errors import NotFound, PreconditionFailed, Unavailable, violation
+from app.engine import BROKEN, UNREACHABLE, alchemy_config, execute_first
+from app.errors import AppError, NotFound, PreconditionFailed, Unavailable, violation
 from app.settings import Settings
 
 APPLICATION_ROLE = "agent_sessions_app"
@@ -166,23 +164,21 @@ class Database:
         Raises Unavailable when no connection can be had; an error during COMMIT propagates, so
         that nothing is reported as saved that is not.
         """
+        if self._begin is None:
+            async with self.unscoped() as driver:
+                self._begin = await _begin_statement(driver)
+        connection = await self._connect()
         try:
-            connection = await self.engine.connect()
-        except (OSError, PoolTimeoutError, DBAPIError, asyncpg.PostgresConnectionError) as error:
-            raise Unavailable from error
-        try:
-            db = await self._open(connection, tenant, hot)
+            settings = tenant.settings_statement() + (_ONE_PLAN if hot else "")
+            driver = await execute_first(connection, f"{self._begin}; {settings}")
+            db = Db(connection, driver, tenant)
             try:
-                yield db
-                if db.rollback_only:
-                    await db.driver.execute("ROLLBACK")
-                    return
-                await self._commit(db)
-            except BaseException as error:
-                await _roll_back(db)
-                if (violated := violation(error)) is not None:
-                    raise violated from error
-                raise
+                async with _undone(connection, driver):
+                    yield db
+                    if db.rollback_only:
+                        await driver.execute("ROLLBACK")
+                        return
+                    await self._commit(db)
             finally:
                 await db.close()
         finally:
@@ -192,25 +188,27 @@ class Database:
             for listener in self.on_commit:
                 listener(tenant.account_id, kinds)
 
-    async def _open(self, connection: AsyncConnection, tenant: Tenant, hot: bool) -> Db:
-        """PostgreSQL may have restarted while the connection lay in the pool: one fresh try."""
-        settings = tenant.settings_statement() + (_ONE_PLAN if hot else "")
-        for attempt in (1, 2):
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            try:
-                if self._begin is None:
-                    self._begin = await _begin_statement(driver)
-                await driver.execute(f"{self._begin}; {settings}")
-            except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-                await connection.invalidate()
-                if attempt == 2:
-                    raise Unavailable from error
-            except BaseException:
-                await connection.invalidate()
-                raise
-            else:
-                return Db(connection, driver, tenant)
-        raise AssertionError("unreachable")
+    @asynccontextmanager
+    async def unscoped(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """A transaction without a tenant, which sees no tenant's row.
+
+        A transaction even for one statement: outside of one, a pool may send what was prepared to
+        one connection and what executes it to another. Raises Unavailable.
+        """
+        connection = await self._connect()
+        try:
+            driver = await execute_first(connection, "BEGIN")
+            async with _undone(connection, driver):
+                yield driver
+                await driver.execute("COMMIT")
+        finally:
+            await connection.close()
+
+    async def _connect(self) -> AsyncConnection:
+        try:
+            return await self.engine.connect()
+        except UNREACHABLE as error:
+            raise Unavailable from error
 
     async def _commit(self, db: Db) -> None:
         await db.write_events()
@@ -221,37 +219,27 @@ class Database:
     async def require_revision(self, revision: str) -> None:
         """Raises Unavailable when the database is away or its schema is not at this revision."""
         try:
-            async with self.engine.connect() as connection:
-                driver: Any = (await connection.get_raw_connection()).driver_connection
+            async with self.unscoped() as driver:
                 found = await current_revision(driver)
-        except (OSError, PoolTimeoutError, DBAPIError, asyncpg.PostgresError) as error:
+        except asyncpg.PostgresError as error:
             raise Unavailable from error
         if found != revision:
             raise Unavailable(f"The database is at migration {found}, not {revision}.")
 
     async def notify(self, channel: str, payload: str) -> None:
-        async with self.engine.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.execute("SELECT pg_notify($1, $2)", channel, payload)
+        """The payload is the server's own words: it becomes part of the statement, so that one
+        message does what parameters would need a transaction for. Raises Unavailable."""
+        connection = await self._connect()
+        try:
+            await execute_first(connection, f"NOTIFY {channel}, '{payload}'")
+        finally:
+            await connection.close()
 
     async def list_account_ids(self) -> list[int]:
-        """Every account of the server: for background work only, one transaction each."""
-        async with self.engine.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
+        """For background work only, one transaction each."""
+        async with self.unscoped() as driver:
             rows = await driver.fetch("SELECT id FROM accounts ORDER BY id")
         return [row["id"] for row in rows]
-
-
-def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
-    return SQLAlchemyAsyncConfig(
-        connection_string=sqlalchemy_url(settings.database_url),
-        engine_config=EngineConfig(
-            pool_size=settings.pool_size,
-            max_overflow=0,
-            pool_timeout=settings.pool_timeout,
-            isolation_level="AUTOCOMMIT",
-        ),
-    )
 
 
 async def current_revision(driver: "asyncpg.Connection[asyncpg.Record]") -> str | None:
@@ -260,14 +248,6 @@ async def current_revision(driver: "asyncpg.Connection[asyncpg.Record]") -> str 
         return None
     revision: str | None = await driver.fetchval(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant
     return revision
-
-
-def sqlalchemy_url(url: str) -> str:
-    """The same database for SQLAlchemy, through asyncpg."""
-    scheme, separator, rest = url.partition("://")
-    if scheme not in {"postgres", "postgresql", "postgresql+asyncpg"} or not separator:
-        raise Unavailable("DATABASE_URL must start with postgresql://")
-    return f"postgresql+asyncpg://{rest}"
 
 
 async def is_bound_by_row_security(driver: "asyncpg.Connection[asyncpg.Record]") -> bool:
@@ -289,9 +269,19 @@ async def _begin_statement(driver: Any) -> str:
     return f"BEGIN; SET LOCAL ROLE {APPLICATION_ROLE}" if unbound else "BEGIN"
 
 
-async def _roll_back(db: Db) -> None:
-    """A connection that cannot roll back is thrown away: closing it rolls back as well."""
+@asynccontextmanager
+async def _undone(connection: AsyncConnection, driver: Any) -> AsyncIterator[None]:
+    """Any error rolls back. A connection that cannot is thrown away, which rolls back as well, and
+    whatever the error looked like, it was that PostgreSQL has gone: raises Unavailable."""
     try:
-        await db.driver.execute("ROLLBACK")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        await db.connection.invalidate()
+        yield
+    except BaseException as error:
+        try:
+            await driver.execute("ROLLBACK")
+        except (OSError, asyncpg.PostgresError, *BROKEN):
+            await connection.invalidate()
+            if isinstance(error, Exception) and not isinstance(error, AppError):
+                raise Unavailable from error
+        if (violated := violation(error)) is not None:
+            raise violated from error
+        raise

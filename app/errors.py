@@ -126,6 +126,8 @@ class Unavailable(AppError):
 
     status = 503
     default_code = "unavailable"
+    retry_after = 1
+    """Seconds."""
 
 
 _constraint_errors: dict[str, Callable[[], AppError]] = {}

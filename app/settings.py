@@ -26,7 +26,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: str
     database_direct_url: str | None = None
-    """PostgreSQL itself, for LISTEN and locks, where `database_url` is a transaction-mode pool."""
+    """PostgreSQL itself, for LISTEN, locks, migrations and backup, where `database_url` is a
+    transaction-mode pool."""
+    pgbouncer: bool = False
+    """`database_url` is a transaction-mode pool: no prepared statement outlives its transaction."""
     pool_size: int = 10
     """Connections to PostgreSQL per worker process."""
     pool_timeout: int = 5
@@ -71,6 +74,11 @@ def from_environment(environ: Mapping[str, str] = os.environ, **flags: object) -
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"environment: {error}") from None
+    if settings.pgbouncer and not settings.database_direct_url:
+        raise SettingsError(
+            f"{_variable('pgbouncer')} needs DATABASE_DIRECT_URL, the URL of PostgreSQL itself: "
+            "LISTEN, locks, migrations and backup do not work through a transaction-mode pool"
+        )
     if not 0 <= settings.token_cache_seconds <= 5:
         raise SettingsError(f"{_variable('token_cache_seconds')} must lie between 0 and 5 seconds")
     if settings.traces and find_spec("opentelemetry") is None:

@@ -10,7 +10,7 @@ from typing import get_args
 
 import msgspec
 
-from bench import fleet, redaction
+from bench import fleet, growth, redaction
 from bench.processes import Bench, started
 from bench.report import Key, Report, Row
 from bench.scenarios import FULL, QUICK, FloorKind, Group, Plan, Scenario, Scenarios
@@ -20,14 +20,12 @@ from bench.seed import fill_floor, settle
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, shorter sessions")
-    parser.add_argument("--only", choices=[*get_args(Group), "redaction", "fleet"])
+    parser.add_argument("--only", choices=[*get_args(Group), "redaction", "fleet", "growth"])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw measurements")
     arguments = parser.parse_args()
-    if arguments.only == "redaction":
-        redaction.main()
-        return 0
-    if arguments.only == "fleet":
-        fleet.main()
+    apart = {"redaction": redaction.main, "fleet": fleet.main, "growth": growth.main}
+    if arguments.only in apart:
+        apart[arguments.only]()
         return 0
     plan = QUICK if arguments.quick else FULL
     if arguments.only:

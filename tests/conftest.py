@@ -12,8 +12,20 @@ from app.asgi import create_app
 from app.db import Database
 from app.settings import Settings
 from tests.factories import World, make_world
+from tests.pgbouncer import find_pgbouncer, pgbouncer
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pgbouncer", action="store_true", help="reach PostgreSQL through a transaction-mode pool"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--pgbouncer"):
+        find_pgbouncer()
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +35,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Clust
 
 
 @pytest.fixture(scope="session")
-def settings(cluster: embedded.Cluster) -> Settings:
+def settings(cluster: embedded.Cluster, pytestconfig: pytest.Config) -> Iterator[Settings]:
     migrations.upgrade(cluster.url)
-    return Settings(database_url=cluster.url)
+    if not pytestconfig.getoption("--pgbouncer"):
+        yield Settings(database_url=cluster.url)
+        return
+    with pgbouncer(cluster.url) as url:
+        yield Settings(database_url=url, database_direct_url=cluster.url, pgbouncer=True)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+START_SECONDS = 90.0
+
 SECRETS = (
     "AGENT_SESSIONS_TOKEN",
     "AGENT_SESSIONS_URL",
@@ -62,8 +64,9 @@ class Server:
         return json.loads(done.stdout)
 
 
-def start_server(folder: Path, *options: str, **variables: str) -> Server:
-    data_dir, home = folder / "data", folder / "home"
+def start_server(folder: Path, *options: str, data: str = "data", **variables: str) -> Server:
+    """`data` is the data folder's place relative to the folder."""
+    data_dir, home = folder / data, folder / "home"
     home.mkdir(exist_ok=True)
     log = folder / "server.log"
     arguments = ["serve", "--port", "0", "--data-dir", str(data_dir), *options]
@@ -74,8 +77,11 @@ def start_server(folder: Path, *options: str, **variables: str) -> Server:
             stderr=subprocess.STDOUT,
             env=environment(home, **variables),
         )
+    deadline = time.monotonic() + START_SECONDS
     while "\nlistening on " not in f"\n{log.read_text()}":
         assert process.poll() is None, log.read_text()
+        if time.monotonic() > deadline:
+            process.kill()
         time.sleep(0.05)
     url = log.read_text().rpartition("listening on ")[2].split()[0]
     token = (data_dir / "owner-token").read_text().strip()

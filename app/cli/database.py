@@ -33,7 +33,7 @@ def database_group() -> None:
 def upgrade(data_dir: Path, *, as_json: bool) -> None:
     """Bring the schema to what this version needs."""
     with database_settings(data_dir) as settings:
-        migrations.upgrade(settings.database_url)
+        migrations.upgrade(settings.direct_url)
     _report(as_json, revision=migrations.head())
 
 
@@ -44,7 +44,7 @@ def upgrade(data_dir: Path, *, as_json: bool) -> None:
 def downgrade(revision: str, data_dir: Path, *, as_json: bool) -> None:
     """Take the schema back to REVISION; `base` removes everything."""
     with database_settings(data_dir) as settings:
-        migrations.downgrade(settings.database_url, revision)
+        migrations.downgrade(settings.direct_url, revision)
     _report(as_json, revision=revision)
 
 
@@ -99,8 +99,7 @@ def doctor(data_dir: Path, *, as_json: bool) -> None:
 
 
 async def _examine(database: Database) -> list[Finding]:
-    async with database.engine.connect() as connection:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
+    async with database.unscoped() as driver:
         version = await driver.fetchval("SHOW server_version")
         now = await driver.fetchval("SELECT clock_timestamp()")
         bound = await is_bound_by_row_security(driver)
@@ -130,8 +129,7 @@ async def _examine(database: Database) -> list[Finding]:
 
 
 async def _revision(database: Database) -> str | None:
-    async with database.engine.connect() as connection:
-        driver: Any = (await connection.get_raw_connection()).driver_connection
+    async with database.unscoped() as driver:
         return await current_revision(driver)
 
 

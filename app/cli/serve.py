@@ -25,7 +25,7 @@ from app.db import Database, Role, Tenant
 from app.settings import Settings
 
 OWNER_EMAIL = "owner@localhost"
-GRACE_SECONDS = 5
+GRACE_SECONDS = 3  # with what PostgreSQL needs to stop, less than five in all
 READY_SECONDS = 60
 
 
@@ -34,14 +34,21 @@ READY_SECONDS = 60
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
 @data_dir_option
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True)
-def serve(host: str, port: int, data_dir: Path, workers: int) -> None:
+@click.option(
+    "--pgbouncer",
+    is_flag=True,
+    help="DATABASE_URL is a transaction-mode pool; DATABASE_DIRECT_URL is PostgreSQL itself.",
+)
+def serve(host: str, port: int, data_dir: Path, workers: int, *, pgbouncer: bool) -> None:
     """Migrate, create the first account on an empty database, and serve."""
+    if pgbouncer:
+        os.environ["AGENT_SESSIONS_PGBOUNCER"] = "1"
     # uvicorn raises the signal again when it has shut down: PostgreSQL is still to be stopped then.
     signal.signal(signal.SIGTERM, _exit)
     listener = _listen(host, port)
     with ExitStack() as stack:
         settings = stack.enter_context(database_settings(data_dir))
-        migrations.upgrade(settings.database_url)
+        migrations.upgrade(settings.direct_url)
         asyncio.run(_create_first_account(settings, data_dir))
         if workers > 1:
             # Where each worker leaves its numbers for the one that is asked for the metrics.

@@ -9,7 +9,8 @@ from advanced_alchemy.config import AlembicAsyncConfig, SQLAlchemyAsyncConfig
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from app.db import VERSION_TABLE, sqlalchemy_url
+from app.db import VERSION_TABLE
+from app.engine import sqlalchemy_url
 from app.errors import Unavailable
 from app.migrations.tenancy import CREATE_ROLE
 

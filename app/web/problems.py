@@ -109,7 +109,7 @@ def handle_app_error(request: Request[Any, Any, Any], error: AppError) -> Respon
 def _headers(error: AppError) -> dict[str, str] | None:
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, (TooManyRequests, Unavailable)):
         return {"Retry-After": str(error.retry_after)}
     return None
 
@@ -135,10 +135,14 @@ def _handle_validation(
 
 
 def handle_database_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A constraint says what it means; a lost connection is for trying again."""
+    """A constraint says what it means; a lost connection or a full disk is for trying again."""
     if (violated := violation(error)) is not None:
         return handle_app_error(request, violated)
-    lost = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+    lost = (
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,
+        asyncpg.InsufficientResourcesError,
+    )
     if isinstance(error, lost) or isinstance(getattr(error.__cause__, "__cause__", None), lost):
         return handle_app_error(request, Unavailable())
     return handle_unexpected(request, error)

@@ -96,6 +96,17 @@ async def test_an_ended_agent_that_sends_an_event_is_alive_again(world: World) -
     assert await events(world) == ["agent.registered", "agent.released", "agent.revived"]
 
 
+async def test_a_heartbeat_from_before_the_clock_was_set_back(world: World) -> None:
+    """It is replaced by the next one, or a dead agent would be taken for alive until then."""
+    scope = world.scope()
+    await observe(world)
+    await silence(world, -3600)
+    before = await get(world)
+    async with world.db(scope) as db:
+        await fleet.record_agent_heartbeat(scope, db, "a")
+    assert (await get(world)).heartbeat_at < before.heartbeat_at
+
+
 async def test_a_stale_agent_is_revived_by_its_heartbeat(world: World) -> None:
     scope = world.scope()
     await observe(world)

@@ -28,6 +28,7 @@ from app.schemas.runs import (
     RunUpdate,
 )
 from tests.factories import World, make_world
+from tests.factories.runs import make_run
 
 PAGE = PageRequest()
 CALLS: dict[str, tuple[Any, ...]] = {
@@ -166,3 +167,10 @@ async def test_plain_sql_cannot_reach_out(make: Callable[[], Awaitable[World]]) 
         with pytest.raises(asyncpg.PostgresError):
             async with mine.db() as db:
                 await db.driver.execute(f"UPDATE {table} SET account_id = $1", other.account_id)
+
+
+async def test_the_clock_is_set_back_while_a_run_goes_on(world: World) -> None:
+    client = world.client()
+    path = f"/api/runs/{await make_run(client, orch_started_at='2099-01-01T00:00:00Z')}"
+    done = (await client.post(f"{path}/finish", json={})).json()
+    assert done["orch_finished_at"] == done["orch_started_at"]

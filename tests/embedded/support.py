@@ -1,10 +1,12 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -125,3 +127,37 @@ def log_text(data_dir: Path) -> str:
 
 def postmaster_pid(data_dir: Path) -> int:
     return int((data_dir / "postgres/data/postmaster.pid").read_text().split("\n")[0])
+
+
+@contextmanager
+def foreign_server(
+    data_dir: Path, *, lock: int | None = None, variables: dict[str, str] | None = None
+) -> Iterator[int]:
+    """A postgres that is nobody's cluster; with the lock, one left by an owner that died."""
+    data = data_dir / "postgres/data"
+    folder = os.open(data, os.O_RDONLY)
+    process = subprocess.Popen(
+        [
+            BUNDLED / "postgres",
+            *("-D", f"/proc/self/fd/{folder}"),
+            *("-c", "listen_addresses="),
+            *("-c", "unix_socket_directories=../run"),
+        ],
+        cwd="/",
+        env={"LC_ALL": "C", **(variables or {})},
+        user=SERVER.uid,
+        group=SERVER.gid,
+        extra_groups=[] if os.geteuid() == 0 else None,
+        pass_fds=[folder] if lock is None else [folder, lock],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(folder)
+    try:
+        wait_until((data_dir / "postgres/run/.s.PGSQL.5432").exists)
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()

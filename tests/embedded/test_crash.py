@@ -3,7 +3,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from app.embedded import Cluster, EmbeddedError, server, start
 from app.embedded.locks import try_lock
 
 from .support import (
-    BUNDLED,
     SERVER,
     Holder,
     answers,
+    foreign_server,
     log_text,
     no_server_left,
     postmaster_pid,
@@ -105,38 +104,6 @@ def test_the_server_outlives_the_thread_that_started_it(data_dir: Path) -> None:
         assert answers(cluster.url)
         assert postmaster_pid(data_dir) == before
     assert log_text(data_dir).count("received fast shutdown request") == 1
-
-
-@contextmanager
-def foreign_server(data_dir: Path, *, lock: int | None = None) -> Iterator[int]:
-    """A postgres that is nobody's cluster; with the lock, one left by an owner that died."""
-    data = data_dir / "postgres/data"
-    folder = os.open(data, os.O_RDONLY)
-    process = subprocess.Popen(
-        [
-            BUNDLED / "postgres",
-            *("-D", f"/proc/self/fd/{folder}"),
-            *("-c", "listen_addresses="),
-            *("-c", "unix_socket_directories=../run"),
-        ],
-        cwd="/",
-        env={"LC_ALL": "C"},
-        user=SERVER.uid,
-        group=SERVER.gid,
-        extra_groups=[] if os.geteuid() == 0 else None,
-        pass_fds=[folder] if lock is None else [folder, lock],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    os.close(folder)
-    try:
-        wait_until((data_dir / "postgres/run/.s.PGSQL.5432").exists)
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
 
 
 def test_an_orphan_is_replaced(data_dir: Path) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app import migrations
-from app.db import VERSION_TABLE, sqlalchemy_url
+from app.db import VERSION_TABLE
+from app.engine import sqlalchemy_url
 from app.models import Base
 from app.settings import Settings
 

@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.contexts import idempotency
@@ -26,8 +27,9 @@ import asyncio, os, signal, sys
 import asyncpg, httpx
 from app.asgi import create_app
 from app.settings import Settings
+import msgspec
 
-url, token, path, body, fatal, after = sys.argv[1:]
+settings, token, path, body, fatal, after = sys.argv[1:]
 count = 0
 
 def dying(method):
@@ -48,7 +50,7 @@ for name in ("execute", "fetch", "fetchrow", "fetchval"):
 
 async def main():
     global armed
-    transport = httpx.ASGITransport(app=create_app(Settings(database_url=url)))
+    transport = httpx.ASGITransport(app=create_app(msgspec.json.decode(settings, type=Settings)))
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         await client.get("/api/me", headers=headers)
@@ -158,7 +160,7 @@ async def die_at(
     client = await asyncio.create_subprocess_exec(
         sys.executable,
         str(script),
-        settings.database_url,
+        msgspec.json.encode(settings).decode(),
         world.token,
         path,
         COMMAND,

@@ -58,6 +58,23 @@ async def test_a_token_that_asks_too_often(world: World, settings: Settings) -> 
         assert (await client.get("/api/me", headers=other)).status_code == 200
 
 
+async def test_no_connection_left(world: World, settings: Settings) -> None:
+    """Whoever holds the only one is let go on; the others are told when to come again."""
+    app: Any = create_app(msgspec.structs.replace(settings, pool_size=1, pool_timeout=1))
+    database = app.litestar.state.database
+    transport = httpx.ASGITransport(app=app)
+    headers = {"Authorization": f"Bearer {world.token}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with database.transaction(world.scope()):
+            refused = await client.get("/api/me", headers=headers)
+            assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+            assert refused.headers["retry-after"] == "1"
+            assert (await client.get("/health/live")).status_code == 200
+            assert (await client.get("/health/ready")).status_code == 503
+        assert (await client.get("/api/me", headers=headers)).status_code == 200
+    await database.close()
+
+
 async def test_pages_of_listed_origins_only(world: World, settings: Settings) -> None:
     preflight = {"Origin": "https://ide.example", "Access-Control-Request-Method": "POST"}
     async with configured(world, settings, cors_origins="https://ide.example") as client:
@@ -122,6 +139,11 @@ def test_settings_name_what_they_cannot_use() -> None:
             from_environment({**good, variable: value})
     with pytest.raises(SettingsError, match="DATABASE_URL"):
         from_environment({})
+    pooled = {**good, "AGENT_SESSIONS_PGBOUNCER": "1"}
+    with pytest.raises(SettingsError, match="DATABASE_DIRECT_URL"):
+        from_environment(pooled)
+    direct = from_environment({**pooled, "DATABASE_DIRECT_URL": "postgresql://y"})
+    assert (direct.pgbouncer, direct.direct_url) == (True, "postgresql://y")
 
 
 async def test_version_and_limits(world: World, settings: Settings) -> None:

@@ -11,8 +11,12 @@ STALE_AFTER = """make_interval(secs => coalesce(
 _STALE = f"(agent.status = 'stale' OR agent.heartbeat_at <= clock_timestamp() - {STALE_AFTER})"
 _AGE = "extract(epoch FROM greatest(clock_timestamp() - agent.heartbeat_at, interval '0'))"
 
-# A heartbeat is written at most once in five seconds, unless it brings an agent back.
-_SILENT = "agent.heartbeat_at <= clock_timestamp() - interval '5 seconds'"
+# A heartbeat is written at most once in five seconds, unless it brings an agent back. One that is
+# still to come was written before the clock was set back: left alone, it would keep a dead agent
+# alive until then.
+_SILENT = (
+    "agent.heartbeat_at NOT BETWEEN clock_timestamp() - interval '5 seconds' AND clock_timestamp()"
+)
 _ALIVE = "CASE WHEN agent.sd_id IS NULL THEN 'idle' ELSE 'active' END"
 
 _CHANGED = """(coalesce($6, agent.codebase), coalesce($7, agent.hostname),

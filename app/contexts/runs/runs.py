@@ -107,7 +107,8 @@ async def finish_run(scope: Scope, db: Db, run_id: str, data: RunFinish) -> Run:
     """Raises Conflict `run_finished`, Invalid for an end before the start."""
     scope.require_write()
     run = await lock_unfinished(scope, db, run_id)
-    finished_at = data.orch_finished_at or await _now(db)
+    # The clock may have been set back since the start.
+    finished_at = data.orch_finished_at or max(await _now(db), run.orch_started_at)
     if finished_at < run.orch_started_at:
         raise Invalid.field("orch_finished_at", "is before orch_started_at")
     run.orch_finished_at = finished_at
