@@ -122,7 +122,7 @@ class SessionTypeFailed(AppError):
 
 
 class Unavailable(AppError):
-    """The database cannot be reached right now; try again."""
+    """The database cannot serve this right now; try again."""
 
     status = 503
     default_code = "unavailable"

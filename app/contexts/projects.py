@@ -69,15 +69,16 @@ async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
     """Its components and the tokens made for it go too; its work stays, without a project."""
     scope.require_admin()
     project = await locked(db, scope.select(Project).where(Project.id == project_id))
+    # Agents, items, sessions: in the order in which hooks and claims lock them.
+    for model in (Agent, WorkItem, Device, Orchestration, Run, SupervisorSession):
+        await db.session.execute(
+            scope.update(model).where(model.project_id == project_id).values(project_id=None)
+        )
     await db.session.execute(
         scope.update(Session)
         .where(Session.project_id == project_id)
         .values(project_id=None, component_id=None, version=Session.version + 1)
     )
-    for model in (Agent, WorkItem, Device, Orchestration, Run, SupervisorSession):
-        await db.session.execute(
-            scope.update(model).where(model.project_id == project_id).values(project_id=None)
-        )
     await db.session.execute(scope.delete(Component).where(Component.project_id == project_id))
     await db.session.delete(project)
     feed.record(scope, db, "project.deleted", project_id, project_id=project_id)

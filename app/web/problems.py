@@ -135,13 +135,15 @@ def _handle_validation(
 
 
 def handle_database_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A constraint says what it means; a lost connection or a full disk is for trying again."""
+    """A constraint says what it means; a lost connection, a full disk and a deadlock are for trying
+    again."""
     if (violated := violation(error)) is not None:
         return handle_app_error(request, violated)
     lost = (
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,
         asyncpg.InsufficientResourcesError,
+        asyncpg.DeadlockDetectedError,
     )
     if isinstance(error, lost) or isinstance(getattr(error.__cause__, "__cause__", None), lost):
         return handle_app_error(request, Unavailable())

@@ -39,7 +39,7 @@ _DESCRIPTIONS = {
     422: "Some fields are invalid; `errors` names them.",
     429: "Too many requests with this token; `Retry-After` says when to try again.",
     502: "The session type, which may be from another package, failed.",
-    503: "The database cannot be reached right now.",
+    503: "The database cannot serve this right now.",
 }
 _DECORATORS: dict[str, Any] = {
     "GET": get,

@@ -1,5 +1,6 @@
 """What operators rely on: metrics, limits, logs, headers, a proxy in front."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -162,3 +163,29 @@ async def test_version_and_limits(world: World, settings: Settings) -> None:
     async with configured(world, settings, rate_limit=60, max_body_bytes=1000) as client:
         limits = (await client.get("/api/meta")).json()["limits"]
     assert (limits["requests_per_minute"], limits["max_body_bytes"]) == (60, 1000)
+
+
+async def test_a_deadlock_is_for_trying_again(world: World) -> None:
+    """Two requests that wait for each other: PostgreSQL ends one of them, which is nobody's bug."""
+    client = world.client()
+    one, two = [
+        (await client.post("/api/components", json={"name": name, "module_name": name})).json()
+        for name in ("One", "Two")
+    ]
+    parent = {"parent_component_id": one["id"]}
+    async with world.db() as db:
+        lock = "SELECT FROM components WHERE account_id = $1 AND id = $2 FOR UPDATE"
+        await db.driver.execute(lock, world.account_id, one["id"])
+        waiting = asyncio.create_task(client.patch(f"/api/components/{two['id']}", json=parent))
+        # Who waits first is the first to look for a deadlock.
+        while not await db.driver.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+        ):
+            assert not waiting.done()
+        await asyncio.sleep(0.3)
+        mine = asyncio.create_task(db.driver.execute(lock, world.account_id, two["id"]))
+        answer = await waiting
+        await mine
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    again = await client.patch(f"/api/components/{two['id']}", json=parent)
+    assert again.status_code == 200
