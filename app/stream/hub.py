@@ -8,6 +8,7 @@ reader also looks by itself), never an event.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -23,6 +24,7 @@ from app.scope import Scope
 
 CHANNEL = "agent_sessions_feed"
 ANNOUNCE_SECONDS = 0.01
+READ_SECONDS = 0.01
 POLL_SECONDS = 1.0
 RECONNECT_SECONDS = 0.5
 BATCH = 500
@@ -135,8 +137,10 @@ class Hub:
         scope = Scope(account_id=account_id, role=Role.SYSTEM)
         while True:
             channel.changed.clear()
+            # In a rush one read serves many commits; after a silence the first is read at once.
+            due = time.monotonic() + READ_SECONDS
             try:
-                async with self._database.transaction(scope) as db:
+                async with self._database.transaction(scope, hot=True) as db:
                     after = channel.position
                     events = await feed.list_events(scope, db, after=after, limit=BATCH)
             except _Lost:
@@ -146,6 +150,7 @@ class Hub:
             if len(events) < BATCH:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(channel.changed.wait(), POLL_SECONDS)
+                await asyncio.sleep(due - time.monotonic())
 
     def _committed(self, account_id: int, kinds: set[str]) -> None:
         identity = bool(kinds & feed.IDENTITY_KINDS)

@@ -10,7 +10,6 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.types import Message, Receive, Scope, Send
 
-_log = structlog.get_logger()
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._-]{1,100}")
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -24,6 +23,8 @@ class Envelope:
 
     def __init__(self, litestar: Litestar) -> None:
         self.litestar = litestar
+        # Bound once: an unbound logger is put together anew for every line, even unwritten ones.
+        self._log = structlog.get_logger().bind()
         # Litestar answers OPTIONS with the methods of one handler, not of the whole resource.
         self._methods: dict[str, set[str]] = {}
         for route in litestar.routes:
@@ -56,7 +57,7 @@ class Envelope:
             await send(message)
 
         await self.litestar(scope, receive, send_wrapped)
-        _log.info(
+        self._log.info(
             "request",
             request_id=request_id.decode(),
             method=scope["method"],
