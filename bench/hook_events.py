@@ -1,5 +1,5 @@
-"""How long a hook event takes to be answered: recorded sessions of Claude Code, told again and again
-under other names. python -m bench.hook_events"""
+"""How long a hook event takes to be answered: recorded sessions of Claude Code, told many times
+under new names. python -m bench.hook_events"""
 
 import http.client
 import time
