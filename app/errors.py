@@ -73,13 +73,6 @@ class PreconditionFailed(AppError):
     default_code = "version_mismatch"
 
 
-class TooLarge(AppError):
-    """The request body is larger than this server accepts."""
-
-    status = 413
-    default_code = "too_large"
-
-
 class UnsupportedMediaType(AppError):
     """The body must be application/json."""
 

@@ -8,8 +8,6 @@ import msgspec
 from app.schemas.base import Output
 from app.schemas.sessions import ResultInput
 
-HookAgent = Literal["claude-code", "codex", "gemini", "opencode"]
-
 # What a human, or a background task of the agent, told it.
 PROMPTS = frozenset({"UserPrompt", "TaskNotification"})
 
