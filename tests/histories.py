@@ -1,37 +1,35 @@
 """What holds of every stored history, whoever wrote it and however it is spread over pages."""
 
 import json
-from collections import defaultdict
 
 import asyncpg
 
 from tests.factories import World
 
-_SESSIONS = """
-SELECT id, interaction_count, sealed_count, interactions::text, last_interaction ->> 'seq' AS last
-FROM sessions WHERE account_id = $1 ORDER BY id
+_SESSIONS = "SELECT id FROM sessions WHERE account_id = $1 ORDER BY id"
+_SESSION = """
+SELECT interaction_count, sealed_count, interactions::text, last_interaction ->> 'seq' AS last
+FROM sessions WHERE account_id = $1 AND id = $2
 """
 _PAGES = """
-SELECT session_id, first_seq, last_seq, interactions::text
-FROM interaction_pages WHERE account_id = $1 ORDER BY session_id, first_seq
+SELECT first_seq, last_seq, interactions::text
+FROM interaction_pages WHERE account_id = $1 AND session_id = $2 ORDER BY first_seq
 """
-_KEYS = "SELECT session_id, id::text, seq FROM interaction_keys WHERE account_id = $1"
+_KEYS = "SELECT id::text, seq FROM interaction_keys WHERE account_id = $1 AND session_id = $2"
 
 
 async def check_histories(world: World) -> int:
     """`seq` has no gap, and pages, keys and counters agree; how many interactions there are."""
-    pages: dict[int, list[asyncpg.Record]] = defaultdict(list)
-    keys: dict[int, dict[str, int]] = defaultdict(dict)
+    total = 0
     async with world.db() as db:
-        sessions = await db.driver.fetch(_SESSIONS, world.account_id)
-        for page in await db.driver.fetch(_PAGES, world.account_id):
-            pages[page["session_id"]].append(page)
-        for key in await db.driver.fetch(_KEYS, world.account_id):
-            keys[key["session_id"]][key["id"]] = key["seq"]
-    assert {*pages, *keys} <= {session["id"] for session in sessions}
-    for session in sessions:
-        _check(session, pages[session["id"]], keys[session["id"]])
-    return sum(session["interaction_count"] for session in sessions)
+        for row in await db.driver.fetch(_SESSIONS, world.account_id):
+            key = (world.account_id, row["id"])
+            session = await db.fetch_one(_SESSION, *key)
+            pages = await db.driver.fetch(_PAGES, *key)
+            keys = await db.driver.fetch(_KEYS, *key)
+            _check(session, pages, {key["id"]: key["seq"] for key in keys})
+            total += session["interaction_count"]
+    return total
 
 
 def _check(session: asyncpg.Record, pages: list[asyncpg.Record], keys: dict[str, int]) -> None:
