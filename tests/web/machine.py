@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import httpx
 from hypothesis import strategies as st
@@ -49,10 +49,13 @@ class Machine(RuleBasedStateMachine):
     Rules run in a thread of their own and ask on the event loop of the application.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, database: Database, app: Any) -> None:
+    loop: ClassVar[asyncio.AbstractEventLoop]
+    database: ClassVar[Database]
+    app: ClassVar[Any]
+
+    def __init__(self) -> None:
         super().__init__()
-        self._loop = loop
-        self.worlds = [self.run(make_world(database, app)) for _ in range(2)]
+        self.worlds = [self.run(make_world(self.database, self.app)) for _ in range(2)]
         self.accounts = [Account(world.account_id) for world in self.worlds]
         self.client = self.worlds[0].client()
         # Everything there ever was: what is gone is asked for as well.
@@ -64,7 +67,7 @@ class Machine(RuleBasedStateMachine):
             self._know_the_owner(world, account)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(HANG_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(HANG_SECONDS)
 
     def ask(
         self, actor: Actor, method: str, path: str, body: Any = None, **options: Any

@@ -20,7 +20,7 @@ from tests.web.machine import (
 from tests.web.model import RECORDED, WORKFLOW
 
 titles = st.sampled_from([None, "Fix the tests", "100% done", "_"])
-states = st.dictionaries(
+states: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(["a", "b"]), st.sampled_from([None, 1, "x", {"c": 1}, {"c": None, "d": []}])
 )
 external_ids = st.sampled_from([None, None, "conversation-1", "conversation-2"])

@@ -126,7 +126,7 @@ class People(Sessions, Reading):
 
 
 async def test_server_and_model_agree(database: Database, app: Any) -> None:
-    loop = asyncio.get_running_loop()
+    People.loop, People.database, People.app = asyncio.get_running_loop(), database, app
     chosen = settings(
         max_examples=EXAMPLES or 30,
         stateful_step_count=30,
@@ -136,6 +136,4 @@ async def test_server_and_model_agree(database: Database, app: Any) -> None:
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )
-    await asyncio.to_thread(
-        run_state_machine_as_test, lambda: People(loop, database, app), settings=chosen
-    )
+    await asyncio.to_thread(run_state_machine_as_test, People, settings=chosen)
