@@ -175,13 +175,15 @@ class Machine(RuleBasedStateMachine):
 @contextmanager
 def refused_alike(response: httpx.Response) -> Iterator[None]:
     """When the model refuses, the server must have; otherwise the block looks at the answer."""
-    expected: tuple[Any, ...] = ()
+    refused: Refused | None = None
     try:
         yield
-    except Refused as refused:
-        expected = refused.args
-    if expected:
-        assert (response.status_code, response.json()["code"]) == expected
+    except Refused as refusal:
+        refused = refusal
+    if refused is not None:
+        status, code = refused.args
+        assert response.status_code == status, f"{response.text} instead of {code}"
+        assert response.json()["code"] == code
 
 
 def pick(items: list[T], which: int) -> T:

@@ -36,6 +36,7 @@ class People(Sessions, Reading):
             self.create_project(owner, "one")
             self.create_session(owner, RECORDED, "Fix", {}, "conversation-1", up=1)
             self.create_session((who, "*", nothing), RECORDED, None, {"a": 1}, None, up=1)
+            self.create_token(owner, ["admin"], where=1)
             for which in (0, 1):
                 self.append(owner, which, told)
         for role in roles:
