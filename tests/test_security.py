@@ -7,12 +7,15 @@ from tests.test_architecture import APP, sources
 
 # Everything that handles what clients send. The command line and the embedded PostgreSQL act for
 # whoever runs them; their arguments are not a client's.
-HANDLING_CLIENTS = ("asgi", "contexts", "db", "documents", "feed", "jobs", "logs", "models")
-HANDLING_CLIENTS += ("paging", "redaction", "schemas", "scope", "stream", "web")
+HANDLING_CLIENTS = set(
+    "asgi contexts db documents feed jobs logs models paging redaction schemas scope stream "
+    "web".split()
+)
 # What opens a connection, a file or a process, or turns text into code.
-MODULES = {"aiohttp", "ftplib", "http", "httpx", "importlib", "multiprocessing", "os", "pathlib"}
-MODULES |= {"pickle", "requests", "shutil", "smtplib", "socket", "subprocess", "tempfile"}
-MODULES |= {"urllib.request", "urllib3", "yaml"}
+MODULES = set(
+    "aiohttp ftplib http httpx importlib multiprocessing os pathlib pickle requests shutil smtplib "
+    "socket subprocess tempfile urllib.request urllib3 yaml".split()
+)
 CALLS = {"__import__", "compile", "eval", "exec", "open"}
 
 ALLOWED = {

@@ -1,5 +1,6 @@
 """What agents' hooks might send on their worst day: recorded events, taken apart at random."""
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -66,11 +67,12 @@ class Mutator:
         event = json.loads(self._random.choice(self._corpus[source]))
         self._rename(event)
         for _ in range(self._random.choice([0, 1, 1, 2, 3, 6])):
-            self._random.choice(MUTATIONS)(self._random, event)
+            if len(json.dumps(event)) < _LONG:  # copies of copies would take all memory
+                self._random.choice(MUTATIONS)(self._random, event)
         if self._chance(0.5):
             self._rename(event)
-        self._sent.append((agent, event))
-        del self._sent[:-200]
+        if len(json.dumps(event)) < _LONG:
+            self._sent = [*self._sent[-200:], (agent, event)]
         return agent, event
 
     def _rename(self, event: Event) -> None:
@@ -126,30 +128,24 @@ def drop(chance: random.Random, event: Event) -> None:
 
 def replace(chance: random.Random, event: Event) -> None:
     container, key = _any_place(chance, event)
-    container[key] = chance.choice(LEAVES)
+    container[key] = copy.deepcopy(chance.choice(LEAVES))
 
 
 def replace_at_the_top(chance: random.Random, event: Event) -> None:
     if event:
-        event[chance.choice(list(event))] = chance.choice(LEAVES)
+        event[chance.choice(list(event))] = copy.deepcopy(chance.choice(LEAVES))
 
 
 def swap(chance: random.Random, event: Event) -> None:
     """Copies, so that no document comes to contain itself."""
     (first, one), (second, other) = _any_place(chance, event), _any_place(chance, event)
-    values = json.dumps(first[one]), json.dumps(second[other])
-    second[other] = json.loads(values[0])
-    if first is not second[other] and one in (
-        first if isinstance(first, dict) else range(len(first))
-    ):
-        first[one] = json.loads(values[1])
+    first[one], second[other] = copy.deepcopy(second[other]), copy.deepcopy(first[one])
 
 
 def repeat(chance: random.Random, event: Event) -> None:
     container, key = _any_place(chance, event)
-    container[key] = [
-        json.loads(json.dumps(container[key])) for _ in range(chance.choice([1, 2, 60]))
-    ]
+    times = chance.choice([1, 2, 60])
+    container[key] = [copy.deepcopy(container[key]) for _ in range(times)]
 
 
 def rename(chance: random.Random, event: Event) -> None:

@@ -1,0 +1,81 @@
+"""Clients that take their time keep nobody else waiting: one connection to PostgreSQL is enough."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.servers import Server, start_server, stop_server
+
+SLOW = 20
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    variables = {"AGENT_SESSIONS_POOL_SIZE": "1", "AGENT_SESSIONS_POOL_TIMEOUT": "2"}
+    started = await asyncio.to_thread(lambda: start_server(tmp_path, **variables))
+    yield started
+    await asyncio.to_thread(stop_server, started)
+
+
+async def send(server: Server, stack: AsyncExitStack, request: str) -> asyncio.StreamReader:
+    """A connection that stays open, and from which nothing is read."""
+    parts = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1024)
+    stack.enter_context(closing(writer))
+    writer.write(request.encode())
+    await writer.drain()
+    return reader
+
+
+def head(server: Server, method: str, path: str, *headers: str) -> str:
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {server.token}"]
+    return "\r\n".join([*lines, *headers, "", ""])
+
+
+@pytest.mark.parametrize("headers", [(), ("Idempotency-Key: one",)])
+async def test_a_body_that_does_not_come(server: Server, headers: tuple[str, ...]) -> None:
+    auth = {"Authorization": f"Bearer {server.token}"}
+    async with AsyncExitStack() as stack, httpx.AsyncClient(headers=auth) as client:
+        for path in ("/api/sessions", "/api/hooks/claude-code"):
+            begun = head(server, "POST", path, "Content-Length: 1000", *headers) + '{"type":'
+            for _ in range(SLOW):
+                await send(server, stack, begun)
+        for _ in range(3):
+            answer = await client.get(f"{server.url}/api/me")
+            assert answer.status_code == 200, answer.text
+
+
+async def test_an_answer_that_is_not_read(server: Server) -> None:
+    auth = {"Authorization": f"Bearer {server.token}"}
+    async with AsyncExitStack() as stack, httpx.AsyncClient(headers=auth, timeout=30) as client:
+        created = await client.post(f"{server.url}/api/sessions", json={"type": "RecordedSessions"})
+        path = created.headers["location"]
+        body = [{"command": {"module": "Bash", "command": "x" * 200_000}}] * 30
+        await client.post(f"{server.url}{path}/interactions", json=body)
+        readers = [
+            await send(server, stack, head(server, "GET", f"{path}?interactions=all"))
+            for _ in range(SLOW)
+        ]
+        for reader in readers:
+            assert await reader.read(12) == b"HTTP/1.1 200"
+        for _ in range(3):
+            answer = await client.get(f"{server.url}/api/me")
+            assert answer.status_code == 200, answer.text
+
+
+async def test_a_body_without_a_length(server: Server) -> None:
+    """It is refused once it is too long, not once it is all there."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 65_536
+
+    auth = {"Authorization": f"Bearer {server.token}"}
+    async with httpx.AsyncClient(headers=auth, timeout=30) as client:
+        answer = await client.post(f"{server.url}/api/sessions", content=endless())
+        assert answer.status_code == 413
