@@ -49,24 +49,6 @@ async def test_a_body_that_does_not_come(server: Server, headers: tuple[str, ...
             assert answer.status_code == 200, answer.text
 
 
-async def test_an_answer_that_is_not_read(server: Server) -> None:
-    auth = {"Authorization": f"Bearer {server.token}"}
-    async with AsyncExitStack() as stack, httpx.AsyncClient(headers=auth, timeout=30) as client:
-        created = await client.post(f"{server.url}/api/sessions", json={"type": "RecordedSessions"})
-        path = created.headers["location"]
-        body = [{"command": {"module": "Bash", "command": "x" * 200_000}}] * 30
-        await client.post(f"{server.url}{path}/interactions", json=body)
-        readers = [
-            await send(server, stack, head(server, "GET", f"{path}?interactions=all"))
-            for _ in range(SLOW)
-        ]
-        for reader in readers:
-            assert await reader.read(12) == b"HTTP/1.1 200"
-        for _ in range(3):
-            answer = await client.get(f"{server.url}/api/me")
-            assert answer.status_code == 200, answer.text
-
-
 async def test_a_body_that_has_no_end(server: Server) -> None:
     """It is refused once it is too long, not once it is all there."""
     chunk = "10000\r\n" + " " * 0x10000 + "\r\n"
