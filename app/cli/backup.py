@@ -39,6 +39,8 @@ def backup(file: Path, data_dir: Path, *, as_json: bool) -> None:
     partial = file.with_name(f"{file.name}.partial")
     with _source(data_dir) as source:
         try:
+            partial.unlink(missing_ok=True)
+            partial.touch(mode=0o600, exist_ok=False)  # it will hold every account's data
             counts = asyncio.run(_dump(source, partial))
             partial.rename(file)
         finally:

@@ -44,9 +44,15 @@ def save_credentials(credentials: Credentials) -> Path:
     return path
 
 
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """With all that is missing above it, and whatever the umask would let others do there."""
+    for missing in [f for f in (folder, *folder.parents) if not f.exists()][::-1]:
+        missing.mkdir(exist_ok=True, mode=mode)
+
+
 def write_secret(path: Path, text: str) -> None:
     """Whole or not at all, and never readable by others, not even for a moment."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

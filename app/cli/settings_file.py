@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from app.cli.credentials import state_folder, write_secret
+from app.cli.credentials import make_folder, state_folder, write_secret
 from app.errors import Invalid
 
 _INDENT = re.compile(r"^\s*[{\[]\r?\n([ \t]+)")
@@ -90,7 +90,7 @@ class SettingsFile:
 
     def _replace(self, content: bytes) -> None:
         """Whole or not at all, with the permissions it had."""
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._target.parent, mode=0o755)  # what lies there, the agent runs
         temporary = self._target.with_name(f".{self._target.name}.{os.getpid()}")
         mode = self._target.stat().st_mode & 0o777 if self._target.exists() else 0o600
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from app.cli.credentials import Credentials, state_folder
+from app.cli.credentials import Credentials, make_folder, state_folder, write_secret
 
 MAX_EVENTS = 10_000
 MAX_BYTES = 64 * 1024 * 1024
@@ -33,7 +33,7 @@ class Spool:
 
     def add(self, agent: str, event: bytes) -> None:
         """Drops the oldest when the spool is full. Raises OSError when it cannot be kept."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder)
         names = self._names()
         self._make_room(names, len(event))
         # A clock that was set back must not change the order.
@@ -76,7 +76,7 @@ class Spool:
         for name in names[:excess]:
             (self.folder / name).unlink(missing_ok=True)
         if excess:
-            (self.folder / "dropped").write_text(str(self.dropped() + excess))
+            write_secret(self.folder / "dropped", str(self.dropped() + excess))
 
     def _sizes(self, names: list[str]) -> Iterator[int]:
         for name in names:

@@ -1,6 +1,7 @@
 """What lies where in a data folder, and who may enter.
 
-<data_dir>/postgres/     of the caller: 0700, or 0711 for root, so that `nobody` gets below
+<data_dir>/postgres/     of the caller: 0700, or 0711 for root, so that `nobody` gets below; what
+                         is missing above it is made likewise
     data/                PGDATA, of the server account
     data.new/            initdb at work
     run/                 the socket, when its path is short enough
@@ -57,9 +58,13 @@ class Home:
 
 def open_home(data_dir: Path, account: Account) -> Home:
     path = data_dir.expanduser().resolve() / "postgres"
-    path.mkdir(parents=True, exist_ok=True)
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    # Whatever the umask says: whoever may write into a folder above may put another in its place.
+    for missing in [f for f in path.parents if not f.exists()][::-1]:
+        missing.mkdir(exist_ok=True, mode=mode)
+    path.mkdir(exist_ok=True)
     _require_owner(path, os.geteuid())
-    path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    path.chmod(mode)
     home = Home(path, account)
     if home.data.exists():
         _require_owner(home.data, account.uid)

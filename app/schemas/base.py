@@ -14,8 +14,9 @@ RowId = Annotated[int, Meta(ge=1, le=MAX_BIGINT)]
 Instant = Annotated[datetime.datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=20_000)]
-Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{3,50}$")]
-Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
+# Python's `$` also matches before a last line break.
+Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{3,50}$(?!\n)")]
+Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_length=320)]
 
 Item = TypeVar("Item")
 

@@ -19,7 +19,7 @@ Severity = Literal["blocking", "warning", "info"]
 AgentId = Annotated[str, Meta(min_length=1, max_length=200)]
 # A segment of a path: no slash, no control character, not what URLs resolve away, and not the verb
 # of `POST /api/work-items/claim-next`.
-_KEY = r"^(?!(\.{1,2}|claim-next)$)[^/\x00-\x1f\x7f]+$"
+_KEY = r"^(?!(\.{1,2}|claim-next)$)[^/\x00-\x1f\x7f]+$(?!\n)"
 WorkItemKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=_KEY)]
 Pid = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rank = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]

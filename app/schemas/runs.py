@@ -5,7 +5,7 @@ from msgspec import UNSET, Meta, UnsetType
 from app.schemas.base import Input, Instant, Name, Output, RowId
 
 # A segment of a path: no slash, no control character, and not what URLs resolve away.
-_ID = r"^(?!\.{1,2}$)[^/\x00-\x1f\x7f]+$"
+_ID = r"^(?!\.{1,2}$)[^/\x00-\x1f\x7f]+$(?!\n)"
 Key = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ID)]
 # The reports are found below `/api/runs/reports`.
 RunKey = Annotated[str, Meta(min_length=1, max_length=200, pattern=rf"^(?!reports$){_ID[1:]}")]

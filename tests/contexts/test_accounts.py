@@ -1,6 +1,7 @@
 """Members, tokens and what they may do to each other."""
 
 import asyncio
+import datetime
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -123,6 +124,19 @@ async def test_a_token_never_makes_a_stronger_one(world: World) -> None:
         for wanted in ("read", "write", "admin"):
             response = await client.post("/api/tokens", json={**body, "scopes": [wanted]})
             assert (response.status_code == 201) == (wanted in allowed), (role, scopes, wanted)
+
+
+async def test_a_token_never_makes_one_that_outlives_it(world: World) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    soon, later = (now + datetime.timedelta(hours=hours) for hours in (1, 2))
+    client = world.client(await world.token_for("owner", expires_at=soon))
+    made = (await client.post("/api/tokens", json={"name": "t"})).json()
+    assert datetime.datetime.fromisoformat(made["expires_at"]) == soon
+    for expires_at, status in ((soon, 201), (later, 403)):
+        body = {"name": "t", "expires_at": expires_at.isoformat()}
+        assert (await client.post("/api/tokens", json=body)).status_code == status
+    unlimited = await world.client().post("/api/tokens", json={"name": "t"})
+    assert unlimited.json()["expires_at"] is None
 
 
 async def test_a_project_token_never_leaves_its_project(world: World) -> None:

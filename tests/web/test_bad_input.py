@@ -126,6 +126,27 @@ async def test_agent_output_survives_a_nul_byte(world: World, path: str) -> None
     assert response.json()["result"]["stdout"] == "a\ufffdb\\u0000"
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "text"),
+    [
+        ("/api/accounts", "slug", "another"),
+        ("/api/projects", "slug", "another"),
+        ("/api/members", "email", "a@example.test"),
+        ("/api/work-items", "key", "SD-1"),
+        ("/api/devices", "device_id", "press-1"),
+    ],
+)
+async def test_a_name_ends_where_it_ends(world: World, path: str, field: str, text: str) -> None:
+    """A pattern's `$` would let a line break through."""
+    name = "title" if path == "/api/work-items" else "name"
+    body = {name: "Another", field: f"{text}\n"}
+    if field == "email":
+        body["role"] = "viewer"
+    answer = await world.client().post(path, json=body)
+    assert problem(answer) == (422, "invalid", [field])
+    assert (await world.client().post(path, json={**body, field: text})).status_code == 201
+
+
 async def test_wrong_content_type(world: World) -> None:
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         response = await world.client().post(

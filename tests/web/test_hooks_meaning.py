@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.factories import World
+from tests.histories import check_histories
 from tests.web.recordings import (
     HOOKS,
     Event,
@@ -130,6 +131,27 @@ async def test_older_versions_do_not_name_their_prompts(world: World) -> None:
             Row("UserPrompt", "one", "ok", "1"),
             Row("UserPrompt", "two", "ok", "2"),
         ]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_the_same_stop_before_and_after_a_prompt(world: World, *, at_once: bool) -> None:
+    """Without prompt ids its content names it: once an interaction of its own, once the end of
+    another. The session goes on after both have left its row."""
+    client = world.client()
+    prompt, stop = claude("UserPromptSubmit"), claude("Stop")
+    del prompt["prompt_id"], stop["prompt_id"]
+    for order in ([stop, prompt, stop], [prompt, stop, stop]):
+        session = f"{SESSION}-{order.index(prompt)}"
+        events = [{**event, "session_id": session} for event in order]
+        if at_once:
+            await client.post("/api/hooks/claude-code/import", json=events)
+        else:
+            await post_all(client, "claude-code", events)
+        calls = [claude("PostToolUse-Bash", tool_use_id=f"toolu_{n}") for n in range(20)]
+        await post_all(client, "claude-code", [{**call, "session_id": session} for call in calls])
+        told = rows(await session_of(client, session))
+        assert [row.module for row in told].count("Bash") == 20
+    await check_histories(world)
 
 
 async def test_an_ended_session_comes_back(world: World) -> None:

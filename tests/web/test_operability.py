@@ -104,6 +104,8 @@ async def test_every_answer_has_a_request_id_and_safe_headers(world: World) -> N
         assert response.headers["x-request-id"] == "mine-1"
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["cache-control"] == "no-store"
+        assert response.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "set-cookie" not in response.headers, "so no page can act for somebody"
     forged = await client.get("/api/me", headers={"X-Request-Id": "a b\tc"})
     assert forged.headers["x-request-id"] != "a b\tc"
 

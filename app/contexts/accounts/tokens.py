@@ -63,7 +63,8 @@ async def get_token(scope: Scope, db: Db, token_id: int) -> ApiToken:
 
 
 async def create_token(scope: Scope, db: Db, data: TokenCreate) -> NewToken:
-    """For oneself. Raises Forbidden for a token that could do more than the one asking for it."""
+    """For oneself. Raises Forbidden for a token that could do more, or live longer, than the one
+    asking for it."""
     allowed = _SCOPES_BY_ROLE.get(scope.role, {"read", "write", "admin"})
     if not allowed.issuperset(data.scopes):
         raise Forbidden("A token cannot allow more than the token that creates it.")
@@ -74,6 +75,10 @@ async def create_token(scope: Scope, db: Db, data: TokenCreate) -> NewToken:
             raise NotFound
     if scope.user_id is None:
         raise Forbidden
+    own = await one(db, scope.select(ApiToken).where(ApiToken.id == scope.token_id))
+    expires_at = data.expires_at or own.expires_at
+    if own.expires_at is not None and expires_at is not None and expires_at > own.expires_at:
+        raise Forbidden("A token cannot outlive the token that creates it.")
     return await create_token_for(
         scope,
         db,
@@ -81,7 +86,7 @@ async def create_token(scope: Scope, db: Db, data: TokenCreate) -> NewToken:
         name=data.name,
         scopes=data.scopes,
         project_id=project_id,
-        expires_at=data.expires_at,
+        expires_at=expires_at,
     )
 
 

@@ -85,14 +85,13 @@ def _translator(agent: str) -> Callable[[Event], Observation | None]:
 
 
 def _joined(observations: list[Observation]) -> list[Observation]:
-    """One for each run of events of the same session: its row is then written once."""
-    joined: list[Observation] = []
+    """One for each session: its row is then written once. In one order, because the rows stay
+    locked: two imports of the same sessions must not wait for each other."""
+    joined: dict[str, Observation] = {}
     for seen in observations:
-        if joined and joined[-1].external_id == seen.external_id:
-            last = joined[-1]
-            last.steps = [*last.steps, *seen.steps]
-            last.state = {**last.state, **seen.state}
-            last.title = last.title or seen.title
-        else:
-            joined.append(seen)
-    return joined
+        first = joined.setdefault(seen.external_id, seen)
+        if first is not seen:
+            first.steps = [*first.steps, *seen.steps]
+            first.state = {**first.state, **seen.state}
+            first.title = first.title or seen.title
+    return [joined[external_id] for external_id in sorted(joined)]

@@ -175,8 +175,10 @@ async def _take(scope: Scope, db: Db, session_id: int, steps: list[Step], *, liv
         if step.finds != "named" and (document is None or step.repeats):
             match = await find_open(scope, db, session_id, step, new)
             if match is not None:
+                if document is None:
+                    names.append((match, step_id))
+                    known[step_id] = match  # an id means one interaction, once and for all
                 document = match
-                names.append((match, step_id))
         if document is None:
             if step.creates:
                 document = known[step_id] = _document(step_id, step, session)

@@ -1,0 +1,48 @@
+"""What the server never does, whatever a client sends. docs/security.md says why."""
+
+import ast
+from collections.abc import Iterator
+
+from tests.test_architecture import APP, sources
+
+# Everything that handles what clients send. The command line and the embedded PostgreSQL act for
+# whoever runs them; their arguments are not a client's.
+HANDLING_CLIENTS = set(
+    "asgi contexts db documents feed jobs logs models paging redaction schemas scope stream "
+    "web".split()
+)
+# What opens a connection, a file or a process, or turns text into code.
+MODULES = set(
+    "aiohttp ftplib http httpx importlib multiprocessing os pathlib pickle requests shutil smtplib "
+    "socket subprocess tempfile urllib.request urllib3 yaml".split()
+)
+CALLS = {"__import__", "compile", "eval", "exec", "open"}
+
+ALLOWED = {
+    # The installed session types, by the names of their packages' entry points.
+    ("app/contexts/sessions/types/__init__.py", "importlib"),
+    # A variable of this process says that there are several workers.
+    ("app/web/metrics.py", "os"),
+}
+
+
+def used() -> Iterator[tuple[str, str]]:
+    for name, text in sources(APP):
+        if name.removeprefix("app/").partition("/")[0].removesuffix(".py") not in HANDLING_CLIENTS:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            found: list[str] = []
+            if isinstance(node, ast.Import):
+                found = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found = [node.module]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                found = [node.func.id] if node.func.id in CALLS else []
+            for module in found:
+                for known in MODULES | CALLS:
+                    if module == known or module.startswith(f"{known}."):
+                        yield name, known
+
+
+def test_no_url_path_or_code_of_a_client_is_ever_used() -> None:
+    assert set(used()) == ALLOWED

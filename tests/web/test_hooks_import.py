@@ -1,0 +1,40 @@
+"""Events of the past, many at a time."""
+
+import asyncio
+
+from tests.factories import World
+from tests.histories import check_histories
+from tests.web.recordings import Event, recorded, rows, session_of
+
+
+def call(session: str, number: int) -> Event:
+    return recorded(
+        "claude-code", "PostToolUse-Bash", session_id=session, tool_use_id=f"{session}-{number}"
+    )
+
+
+async def test_a_batch_of_several_sessions_keeps_the_order_of_each(world: World) -> None:
+    client = world.client()
+    events = [
+        {**call(session, number), "tool_input": {"command": f"echo {number}"}}
+        for number in range(3)
+        for session in ("b", "a")
+    ]
+    answer = await client.post("/api/hooks/claude-code/import", json=events)
+    assert answer.json() == {"received": 6, "stored": 6}
+    for session in ("a", "b"):
+        told = rows(await session_of(client, session))
+        assert [row.command for row in told] == ["echo 0", "echo 1", "echo 2"]
+
+
+async def test_imports_of_the_same_sessions_never_wait_for_each_other(world: World) -> None:
+    """Each holds the sessions it has written to until it is done."""
+    client = world.client()
+    for round_number in range(8):
+        forwards = [call(session, round_number) for session in "abcdef" for _ in range(3)]
+        batches = [forwards, forwards[::-1]] * 2
+        answers = await asyncio.gather(
+            *(client.post("/api/hooks/claude-code/import", json=batch) for batch in batches)
+        )
+        assert [answer.status_code for answer in answers] == [200] * 4
+    assert await check_histories(world) == 6 * 8
