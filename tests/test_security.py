@@ -8,7 +8,7 @@ from tests.test_architecture import APP, sources
 # Everything that handles what clients send. The command line and the embedded PostgreSQL act for
 # whoever runs them; their arguments are not a client's.
 HANDLING_CLIENTS = set(
-    "asgi contexts db documents feed jobs logs models paging redaction schemas scope stream "
+    "asgi contexts db documents engine feed jobs logs models paging redaction schemas scope stream "
     "web".split()
 )
 # What opens a connection, a file or a process, or turns text into code.
@@ -19,6 +19,9 @@ MODULES = set(
 CALLS = {"__import__", "compile", "eval", "exec", "open"}
 
 ALLOWED = {
+    # A worker watches the process that started it, and ends itself.
+    ("app/asgi.py", "multiprocessing"),
+    ("app/asgi.py", "os"),
     # The installed session types, by the names of their packages' entry points.
     ("app/contexts/sessions/types/__init__.py", "importlib"),
     # A variable of this process says that there are several workers.
