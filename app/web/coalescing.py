@@ -44,12 +44,10 @@ class Appends:
             await self._append_next(scope, [waiting])
         return await answer
 
-    def _go_on(self, scope: Scope, finished: int) -> None:
+    def _go_on(self, scope: Scope) -> None:
         queue = self._waiting.pop(scope)
         if queue:
-            # Half of them: while it is in PostgreSQL, the other half is read and answered here.
-            half = (finished + len(queue) + 1) // 2
-            size = _fitting(queue[:half])
+            size = _fitting(queue)
             self._waiting[scope] = queue[size:]
             self._start(self._append_next(scope, queue[:size]))
 
@@ -57,7 +55,7 @@ class Appends:
         try:
             alone = await self._append_together(scope, together)
         finally:
-            self._go_on(scope, len(together))
+            self._go_on(scope)
         for waiting in alone:
             self._start(self._append_alone(scope, waiting))
 
