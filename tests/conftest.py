@@ -1,6 +1,7 @@
 """A PostgreSQL of the test run's own, migrated once per worker; every test has its own accounts."""
 
 import json
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from tests.factories import World, make_world
 from tests.pgbouncer import find_pgbouncer, pgbouncer
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+# A shell starts its background jobs with SIGINT ignored, which our own processes would inherit:
+# interrupting one would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
