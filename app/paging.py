@@ -66,7 +66,7 @@ def decode_cursor(cursor: str, keys: Sequence[Key]) -> tuple[Any, ...]:
         if set(values) != {key.key for key in keys}:
             raise ValueError("other keys")
         return tuple(_key_value(key, values[key.key]) for key in keys)
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
+    except (ValueError, OverflowError, binascii.Error, msgspec.MsgspecError):
         raise Invalid.field("cursor", "is not a next_cursor of this list") from None
 
 
@@ -75,6 +75,10 @@ def _key_value(key: Key, value: Any) -> Any:
     converted = msgspec.convert(value, python_type)
     if python_type is int and not -MAX_BIGINT <= converted <= MAX_BIGINT:
         raise ValueError("beyond bigint")
-    if python_type is datetime.datetime and converted.tzinfo is None:
-        raise ValueError("without a time zone")
+    if python_type is datetime.datetime:
+        if converted.tzinfo is None:
+            raise ValueError("without a time zone")
+        return converted.astimezone(datetime.UTC)
+    if python_type is str and "\0" in converted:
+        raise ValueError("no text of PostgreSQL")
     return converted

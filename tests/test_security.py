@@ -1,9 +1,10 @@
 """What the server never does, whatever a client sends. docs/security.md says why."""
 
 import ast
+import re
 from collections.abc import Iterator
 
-from tests.test_architecture import APP, sources
+from tests.test_architecture import APP, ROOT, sources
 
 # Everything that handles what clients send. The command line and the embedded PostgreSQL act for
 # whoever runs them; their arguments are not a client's.
@@ -49,3 +50,14 @@ def used() -> Iterator[tuple[str, str]]:
 
 def test_no_url_path_or_code_of_a_client_is_ever_used() -> None:
     assert set(used()) == ALLOWED
+
+
+def test_the_document_names_tests_that_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "security.md").read_text()))
+    defined = {
+        found
+        for _, text in sources(ROOT / "tests")
+        for found in re.findall(r"def (test_\w+)", text)
+    }
+    assert len(named) > 40
+    assert named - defined == set()

@@ -1,5 +1,6 @@
 """Request bodies: from bytes to a schema, with an error for every field that is wrong."""
 
+import datetime
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -61,11 +62,31 @@ def decode(body: bytes, schema: Any, *, nul_allowed_in: str | None = None) -> An
         if errors:
             raise Invalid(*errors)
     try:
-        return _decoder(schema).decode(body)
+        decoded = _decoder(schema).decode(body)
     except msgspec.ValidationError:
         raise Invalid(*_field_errors(_document(body), schema)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"The request body is not valid JSON: {error}") from None
+    if b'"0001-' in body or b'"9999-' in body:
+        far = list(_beyond_time(decoded, ()))
+        if far:
+            raise Invalid(*far)
+    return decoded
+
+
+def _beyond_time(value: Any, path: tuple[str | int, ...]) -> Iterator[FieldError]:
+    """Times that have a year where they were written and none in UTC."""
+    if isinstance(value, datetime.datetime):
+        try:
+            value.astimezone(datetime.UTC)
+        except OverflowError:
+            yield FieldError(dotted(path), "does not lie in the years 1 to 9999 of UTC")
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _beyond_time(getattr(value, name), (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _beyond_time(item, (*path, index))
 
 
 @cache

@@ -115,12 +115,14 @@ def _content_type(function: Callable[..., Any]) -> Any:
 
 
 def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
-    """RFC 3339 with a time zone. Raises Invalid, also for a bare number."""
+    """RFC 3339 with a time zone. Raises Invalid, also for a bare number and for a time that is none
+    in UTC."""
     if text is None:
         return None
     try:
-        return msgspec.json.decode(msgspec.json.encode(text), type=Instant)
-    except msgspec.ValidationError as error:
+        moment: datetime.datetime = msgspec.json.decode(msgspec.json.encode(text), type=Instant)
+        return moment.astimezone(datetime.UTC)
+    except (msgspec.ValidationError, OverflowError) as error:
         raise Invalid.field(name, str(error)) from None
 
 

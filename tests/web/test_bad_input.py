@@ -1,5 +1,7 @@
 """Bad input is a 4xx problem that names the field; nothing is written."""
 
+import base64
+import json
 from typing import Any
 
 import httpx
@@ -147,6 +149,35 @@ async def test_a_name_ends_where_it_ends(world: World, path: str, field: str, te
     assert (await world.client().post(path, json={**body, field: text})).status_code == 201
 
 
+async def test_times_that_are_none_in_utc(world: World, path: str) -> None:
+    client = world.client()
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        token = await client.post("/api/tokens", json={"name": "t", "expires_at": moment})
+        assert problem(token) == (422, "invalid", ["expires_at"])
+        told = {"command": {"module": "Bash", "timestamp": moment, "command": moment}}
+        batch = await client.post(path, json=[{"command": {"module": "Bash"}}, told])
+        assert problem(batch) == (422, "invalid", ["1.command.timestamp"])
+        told["command"]["timestamp"] = "9999-12-31T23:59:59Z"
+        assert (await client.post(path, json=told)).status_code == 201
+
+
+async def test_a_cursor_of_somebody_elses_making(world: World) -> None:
+    for path, keys in (
+        ("sessions", {"updated_at": "9999-12-31T23:59:59-14:00", "id": 1}),
+        ("sessions", {"updated_at": "2026-11-21T00:00:00", "id": 1}),
+        ("sessions", {"updated_at": "2026-11-21T00:00:00Z", "id": 2**63}),
+        ("devices", {"inserted_at": "2026-11-21T00:00:00Z", "device_id": "\0"}),
+    ):
+        cursor = base64.urlsafe_b64encode(json.dumps(keys).encode()).decode()
+        answer = await world.client().get(f"/api/{path}", params={"cursor": cursor})
+        assert problem(answer) == (422, "invalid", ["cursor"]), keys
+
+
+async def test_a_project_number_of_many_digits(world: World) -> None:
+    answer = await world.client(**{"X-Project": "9" * 5000}).get("/api/sessions")
+    assert problem(answer)[:2] == (404, "not_found")
+
+
 async def test_wrong_content_type(world: World) -> None:
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         response = await world.client().post(
@@ -184,6 +215,8 @@ async def test_a_body_that_is_too_large(world: World) -> None:
         ("sort=name", "sort"),
         ("updated_after=yesterday", "updated_after"),
         ("updated_after=2026-01-01T00:00:00", "updated_after"),
+        ("updated_after=0001-01-01T00:00:00%2B14:00", "updated_after"),
+        ("updated_after=9999-12-31T23:59:59-14:00", "updated_after"),
         ("q=%00", "q"),
         ("type=%00", "type"),
     ],
@@ -201,7 +234,10 @@ async def test_methods_and_paths_that_do_not_exist(world: World) -> None:
     assert problem(await client.get("/api/nothing"))[:2] == (404, "not_found")
 
 
-@pytest.mark.parametrize("interactions", ["0", "1001", "-1", "many", "1.5"])
+LINE_BREAK = pytest.param("all\n", marks=pytest.mark.xfail(strict=True, reason="it is a 500"))
+
+
+@pytest.mark.parametrize("interactions", ["0", "1001", "-1", "many", "1.5", LINE_BREAK])
 async def test_how_many_interactions(world: World, path: str, interactions: str) -> None:
     session = path.removesuffix("/interactions")
     response = await world.client().get(session, params={"interactions": interactions})

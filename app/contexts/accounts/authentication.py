@@ -117,7 +117,8 @@ class Authenticator:
         )
 
     async def _find_project(self, identity: Identity, project: str) -> int:
-        number = int(project) if project.isascii() and project.isdecimal() else 0
+        possible = project.isascii() and project.isdecimal() and len(project) < 20
+        number = int(project) if possible else 0
         tenant = Tenant(account_id=identity.account_id, role=Role.VIEWER)
         async with self._database.transaction(tenant) as db:
             found: int | None = await db.driver.fetchval(
