@@ -46,6 +46,7 @@ def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
             pool_timeout=settings.pool_timeout,
             # The connection used last is the one whose plans and caches are warm.
             pool_use_lifo=True,
+            hide_parameters=True,  # an error is logged, and its parameters are somebody's data
             **mode,
         ),
     )

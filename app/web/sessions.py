@@ -98,7 +98,10 @@ async def get_session(
     db: NamedDependency[Db],
     session_id: FromPath[int],
     interactions: Annotated[
-        str, QueryParameter(pattern=r"^(none|all|[0-9]{1,4})$", description="none, all, or 1–1000")
+        str,
+        QueryParameter(
+            pattern=r"^(none|all|[0-9]{1,4})$(?!\n)", description="none, all, or 1–1000"
+        ),
     ] = "50",
 ) -> SessionOut:
     """With its newest interactions, oldest of them first."""

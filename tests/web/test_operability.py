@@ -132,7 +132,6 @@ async def test_logs_hold_no_bodies_and_no_secrets(
     assert world.token not in output
 
 
-@pytest.mark.xfail(strict=True, reason="the engine does not hide parameters")
 async def test_an_error_of_the_database_quotes_no_parameter(world: World) -> None:
     """It is logged when nobody expected it."""
     statement: Any = select(literal("private"), literal_column("1 / 0"))
