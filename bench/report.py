@@ -87,7 +87,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                 for length in self.plan.lengths
             ]
             name = "append, 16 clients: req/s at the slowest length / of the floor"
-            goals.append(Goal(name=name, ratio=min(rates), limit=0.5, at_least=True))
+            goals.append(Goal(name=name, ratio=min(rates), limit=0.8, at_least=True))
+        if {"append", "batch"} <= set(self.plan.groups):
+            rows = self.rows["append 100 at once", 1], self.rows["floor append", 1]
+            name = "append 100 at once: rows/s / of the floor"
+            rate = 100 * ratio("per_second", *rows)
+            goals.append(Goal(name=name, ratio=rate, limit=10, at_least=True))
         if "newest" in self.plan.groups:
             goals.append(self._flat("newest 50 interactions", short, longest))
             goals.append(self._flat("session with newest 50", short, longest))

@@ -145,7 +145,8 @@ def create_session(visitor: Visitor, body: dict[str, Any]) -> Session:
     if external_id is not None:
         for other in account.sessions.values():
             if other.external_id == external_id:
-                raise Refused(409, "external_id_taken")
+                hidden = visitor.strict and other.project_id != visitor.project_id
+                raise Refused(409, "key_in_other_project" if hidden else "external_id_taken")
     return Session(
         project_id=visitor.project_id,
         type=body["type"],

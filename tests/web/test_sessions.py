@@ -155,6 +155,10 @@ async def test_an_external_id_is_taken_once(world: World) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "external_id_taken")
     found = (await client.get("/api/sessions?external_id=conversation-1")).json()["data"]
     assert [row["id"] for row in found] == [session["id"]]
+    project = await client.post("/api/projects", json={"name": "Other", "slug": "other"})
+    elsewhere = world.client(**{"X-Project": str(project.json()["id"])})
+    hidden = await elsewhere.post("/api/sessions", json={**BODY, "external_id": "conversation-1"})
+    assert (hidden.status_code, hidden.json()["code"]) == (409, "key_in_other_project")
 
 
 async def test_filters_and_pages(world: World) -> None:

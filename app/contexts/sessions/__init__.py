@@ -9,8 +9,13 @@ from app.contexts.sessions.interactions import (
     get_interaction,
     list_interactions,
 )
-from app.contexts.sessions.listing import SessionFilter, get_session, list_sessions
-from app.contexts.sessions.recorded import is_outside, observe
+from app.contexts.sessions.listing import (
+    SessionFilter,
+    get_session,
+    is_outside,
+    list_sessions,
+)
+from app.contexts.sessions.recorded import observe
 from app.contexts.sessions.sessions import (
     cancel_session,
     complete_session,

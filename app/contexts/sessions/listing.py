@@ -25,6 +25,7 @@ _COLUMNS = [field.name for field in msgspec.structs.fields(SessionSummary)]
 _SELECTED = ", ".join(f"{name}::text" if name in _JSON else name for name in _COLUMNS)
 _SELECT = f"SELECT {_SELECTED} FROM sessions WHERE account_id = $1"  # noqa: S608 - our own columns
 _SELECT_ONE = f"{_SELECT} AND id = $2 AND ($3::bigint IS NULL OR project_id = $3)"
+_PROJECT_OF = "SELECT project_id FROM sessions WHERE account_id = $1 AND external_id = $2"
 
 
 class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +96,14 @@ async def get_session(scope: Scope, db: Db, session_id: int) -> SessionSummary:
     """Raises NotFound."""
     row = await db.fetch_one(_SELECT_ONE, scope.account_id, session_id, scope.strict_project_id)
     return _summary(row)
+
+
+async def is_outside(scope: Scope, db: Db, external_id: str) -> bool:
+    """Whether the session lives in another project than the one a strict scope is bound to."""
+    if not scope.strict:
+        return False
+    found = await db.driver.fetchrow(_PROJECT_OF, scope.account_id, external_id)
+    return found is not None and found["project_id"] != scope.project_id
 
 
 def _summary(row: asyncpg.Record) -> SessionSummary:

@@ -57,14 +57,6 @@ class _Row(NamedTuple):
     needs_input: dict[str, Any] | None
 
 
-async def is_outside(scope: Scope, db: Db, external_id: str) -> bool:
-    """Whether the session lives in another project than the one a strict scope is bound to."""
-    if not scope.strict:
-        return False
-    found = await db.driver.fetchrow(_FIND, scope.account_id, external_id)
-    return found is not None and found["project_id"] != scope.project_id
-
-
 async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True) -> int | None:
     """The session's id; None, and nothing written, when it lives outside a strict project.
 

@@ -7,6 +7,7 @@ from msgspec import UNSET
 from sqlalchemy import func
 
 from app import feed
+from app.contexts.sessions.listing import is_outside
 from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
 from app.documents import clean, clean_text, merge_patch
@@ -18,7 +19,7 @@ from app.scope import Scope, locked
 
 async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
     """Raises Invalid for an unknown type or a component or parent that is not visible, Conflict
-    `external_id_taken`."""
+    `external_id_taken`, or `key_in_other_project` when the scope cannot see who has it."""
     scope.require_write()
     require_session_type(data.type)
     fields: dict[str, Any] = {
@@ -36,6 +37,10 @@ async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
         parent = scope.select(Session).where(Session.id == data.parent_session_id)
         if await db.session.scalar(parent) is None:
             raise Invalid.field("parent_session_id", "is not a visible session")
+    if data.external_id is not None and await is_outside(scope, db, data.external_id):
+        raise Conflict(
+            "A session of another project has this external_id.", code="key_in_other_project"
+        )
     session = scope.build(Session, **fields)
     db.session.add(session)
     await db.session.flush()  # its id goes into the feed
