@@ -58,4 +58,4 @@ def test_no_log_repeats_what_a_client_sent(tmp_path: Path, level: str) -> None:
     for name, text in logs.items():
         assert WORD.lower() not in text.lower(), name
         assert server.token not in text, name
-        assert server.token.rpartition("_")[2] not in text, name
+        assert server.token.split("_", 2)[2] not in text, name
