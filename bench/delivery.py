@@ -66,7 +66,7 @@ async def _append(bench: Bench, jobs: Iterator[tuple[float, str]], times: Times)
     for moment, path in jobs:
         await asyncio.sleep(moment - time.perf_counter())
         sent = time.perf_counter()
-        writer.write(_request(bench, "POST", path, BODY))
+        writer.write(_request(bench, path))
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         answer = msgspec.json.decode(await reader.readexactly(length))
@@ -90,15 +90,15 @@ async def _read(bench: Bench, times: Times) -> None:
                     times.shown[payload["session_id"], payload["seq"]] = time.perf_counter()
 
 
-def _request(bench: Bench, method: str, path: str, body: str) -> bytes:
+def _request(bench: Bench, path: str) -> bytes:
     lines = (
-        f"{method} {path} HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         "Host: 127.0.0.1",
         f"Authorization: Bearer {bench.server.token}",
         "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
+        f"Content-Length: {len(BODY)}",
     )
-    return "\r\n".join([*lines, "", body]).encode()
+    return "\r\n".join([*lines, "", BODY]).encode()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ transcript carries the transcript's `timestamp`.
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from app.contexts.hooks.reading import (
@@ -19,6 +20,8 @@ from app.contexts.hooks.reading import (
     module_of,
     notification_wait,
     permission_wait,
+    session_end,
+    session_start,
     texts,
     timed,
     tool_result,
@@ -59,17 +62,6 @@ def translate(event: Event) -> Observation | None:
     handler = _HANDLERS.get(name) if isinstance(name, str) else None
     (handler or _other)(event, seen)
     return timed(seen, event.get("timestamp"))
-
-
-def _session_start(event: Event, seen: Observation) -> None:
-    seen.state |= texts(event, "source")
-    rest = without(event, _COMMON)
-    if rest:
-        seen.state["start"] = rest
-
-
-def _session_end(event: Event, seen: Observation) -> None:
-    seen.ended = as_text(event.get("reason")) or "ended"
 
 
 def _user_prompt(event: Event, seen: Observation) -> None:
@@ -166,8 +158,8 @@ def _other(event: Event, seen: Observation) -> None:
 
 
 _HANDLERS: dict[str, Callable[[Event, Observation], None]] = {
-    "SessionStart": _session_start,
-    "SessionEnd": _session_end,
+    "SessionStart": partial(session_start, common=_COMMON),
+    "SessionEnd": session_end,
     "UserPromptSubmit": _user_prompt,
     "Stop": _stop,
     "StopFailure": _stop_failure,

@@ -5,6 +5,7 @@ An end belongs to the oldest call, or prompt, of the same content that is still 
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from app.contexts.hooks.reading import (
@@ -17,6 +18,8 @@ from app.contexts.hooks.reading import (
     main_argument,
     module_of,
     notification_wait,
+    session_end,
+    session_start,
     texts,
     timed,
     tool_result,
@@ -45,17 +48,6 @@ def translate(event: Event) -> Observation | None:
     handler = _HANDLERS.get(name) if isinstance(name, str) else None
     (handler or _other)(event, seen)
     return timed(seen, event.get("timestamp"))
-
-
-def _session_start(event: Event, seen: Observation) -> None:
-    seen.state |= texts(event, "source")
-    rest = without(event, _COMMON)
-    if rest:
-        seen.state["start"] = rest
-
-
-def _session_end(event: Event, seen: Observation) -> None:
-    seen.ended = as_text(event.get("reason")) or "ended"
 
 
 def _before_agent(event: Event, seen: Observation) -> None:
@@ -99,8 +91,8 @@ def _other(event: Event, seen: Observation) -> None:
 
 
 _HANDLERS: dict[str, Callable[[Event, Observation], None]] = {
-    "SessionStart": _session_start,
-    "SessionEnd": _session_end,
+    "SessionStart": partial(session_start, common=_COMMON),
+    "SessionEnd": session_end,
     "BeforeAgent": _before_agent,
     "AfterAgent": _after_agent,
     "BeforeTool": _before_tool,

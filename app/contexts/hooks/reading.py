@@ -138,3 +138,15 @@ def keep(event: Event, seen: Observation, name: Any, **metadata: Any) -> None:
             result=ResultInput(status="ok"),
         )
     ]
+
+
+def session_start(event: Event, seen: Observation, *, common: frozenset[str]) -> None:
+    """What is not `common` to all events of the agent is kept as it came."""
+    seen.state |= texts(event, "source")
+    rest = without(event, common)
+    if rest:
+        seen.state["start"] = rest
+
+
+def session_end(event: Event, seen: Observation) -> None:
+    seen.ended = as_text(event.get("reason")) or "ended"
