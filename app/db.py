@@ -64,10 +64,14 @@ class FeedEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Db:
     """One open transaction: `session` for the ORM, `driver` (asyncpg) for the hot statements."""
 
-    def __init__(self, connection: AsyncConnection, driver: Any, tenant: Tenant) -> None:
+    def __init__(
+        self, connection: AsyncConnection, driver: Any, tenant: Tenant, begin: str
+    ) -> None:
         self.connection = connection
         self.driver: asyncpg.Connection[asyncpg.Record] = driver
         self.tenant = tenant
+        # What opened the transaction: BEGIN, the role and the tenant's settings.
+        self.begin = begin
         self.events: list[FeedEvent] = []
         # Kinds of things that changed although no feed is left to record it.
         self.unrecorded: set[str] = set()
@@ -170,8 +174,9 @@ class Database:
         connection = await self._connect()
         try:
             settings = tenant.settings_statement() + (_ONE_PLAN if hot else "")
-            driver = await execute_first(connection, f"{self._begin}; {settings}")
-            db = Db(connection, driver, tenant)
+            begin = f"{self._begin}; {settings}"
+            driver = await execute_first(connection, begin)
+            db = Db(connection, driver, tenant, begin)
             try:
                 async with _undone(connection, driver):
                     yield db
@@ -183,10 +188,11 @@ class Database:
                 await db.close()
         finally:
             await connection.close()
-        kinds = {event.entity_kind for event in db.events} | db.unrecorded
-        if kinds:
-            for listener in self.on_commit:
-                listener(tenant.account_id, kinds)
+
+    async def commit_and_begin(self, db: Db) -> None:
+        """End the transaction and open another of the same tenant, in one message: who has more to
+        do saves two round trips. Raises what the end of a transaction raises."""
+        await self._commit(db, and_then=db.begin)
 
     @asynccontextmanager
     async def unscoped(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
@@ -210,11 +216,16 @@ class Database:
         except UNREACHABLE as error:
             raise Unavailable from error
 
-    async def _commit(self, db: Db) -> None:
+    async def _commit(self, db: Db, and_then: str = "") -> None:
         await db.write_events()
-        # PostgreSQL answers COMMIT with ROLLBACK, and no error, when the transaction had failed.
-        if await db.driver.execute("COMMIT") != "COMMIT":
-            raise RuntimeError("the transaction had failed before its COMMIT")
+        # A transaction that had failed answers COMMIT with ROLLBACK, and no error; it refuses
+        # everything else.
+        await db.driver.execute(f"SELECT; COMMIT; {and_then}")
+        kinds = {event.entity_kind for event in db.events} | db.unrecorded
+        db.events, db.unrecorded = [], set()
+        if kinds:
+            for listener in self.on_commit:
+                listener(db.tenant.account_id, kinds)
 
     async def require_revision(self, revision: str) -> None:
         """Raises Unavailable when the database is away or its schema is not at this revision."""

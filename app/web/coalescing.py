@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from app.contexts import sessions
 from app.contexts.sessions import Appended, Posting
-from app.db import Database
+from app.db import Database, Db
 from app.errors import Unavailable
 from app.schemas.base import MAX_BATCH
 from app.schemas.sessions import InteractionInput
@@ -22,13 +22,30 @@ class _Waiting(NamedTuple):
     answer: asyncio.Future[Appended]
 
 
+_Answer = Appended | Exception | None
+
+
+class _Lane:
+    """The appends of one Scope: at most one shared transaction is under way."""
+
+    def __init__(self) -> None:
+        self.running = False
+        self.unanswered = 0
+        self.queue: list[_Waiting] = []
+
+    def take(self) -> list[_Waiting]:
+        """At most half of all: while these are in PostgreSQL, the others are read and answered."""
+        size = _fitting(self.queue[: (self.unanswered + 1) // 2])
+        taken, self.queue = self.queue[:size], self.queue[size:]
+        return taken
+
+
 class Appends:
     """Only equal Scopes share: to row security and to the feed they are one caller."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # A Scope is here while a transaction of its own is under way, with what came meanwhile.
-        self._waiting: dict[Scope, list[_Waiting]] = {}
+        self._lanes: dict[Scope, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def append(
@@ -36,46 +53,58 @@ class Appends:
     ) -> Appended:
         """Raises what `sessions.append_interactions` raises."""
         answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(Posting(session_id, posted), answer)
-        if scope in self._waiting:
-            self._waiting[scope].append(waiting)
-        else:
-            self._waiting[scope] = []
-            await self._append_next(scope, [waiting])
-        return await answer
-
-    def _go_on(self, scope: Scope) -> None:
-        queue = self._waiting.pop(scope)
-        if queue:
-            size = _fitting(queue)
-            self._waiting[scope] = queue[size:]
-            self._start(self._append_next(scope, queue[:size]))
-
-    async def _append_next(self, scope: Scope, together: list[_Waiting]) -> None:
+        lane = self._lanes.setdefault(scope, _Lane())
+        lane.queue.append(_Waiting(Posting(session_id, posted), answer))
+        lane.unanswered += 1
+        if not lane.running:
+            lane.running = True
+            self._start(self._run(scope, lane))
         try:
-            alone = await self._append_together(scope, together)
+            return await answer
         finally:
-            self._go_on(scope)
-        for waiting in alone:
-            self._start(self._append_alone(scope, waiting))
+            lane.unanswered -= 1
+            if not lane.unanswered:
+                del self._lanes[scope]
 
-    async def _append_together(self, scope: Scope, together: list[_Waiting]) -> list[_Waiting]:
-        """Those that are to be tried by themselves: nothing of them was stored."""
-        committing = False
-        answers: list[Appended | Exception | None]
+    async def _run(self, scope: Scope, lane: _Lane) -> None:
+        try:
+            while lane.queue:
+                await self._append_all(scope, lane)
+        finally:
+            lane.running = False
+
+    async def _append_all(self, scope: Scope, lane: _Lane) -> None:
+        """One transaction after the other until nobody waits, or until an error."""
+        together, committing = lane.take(), False
         try:
             async with self._database.transaction(scope, hot=True) as db:
-                postings = [waiting.posting for waiting in together]
-                answers = [*await sessions.append_together(scope, db, postings)]
+                answers = await self._append_together(scope, db, together)
+                while lane.queue:
+                    committing = True
+                    await self._database.commit_and_begin(db)
+                    self._answer(scope, together, answers)
+                    together, committing = lane.take(), False
+                    answers = await self._append_together(scope, db, together)
                 committing = True
         except Exception as error:  # noqa: BLE001 - it belongs to those who wait
             # When the COMMIT fails nobody knows whether it happened: appending again could double.
-            if not committing and not isinstance(error, Unavailable):
-                return together
-            answers = [error] * len(together)
+            final = committing or isinstance(error, Unavailable)
+            answers = [error if final else None] * len(together)
+        self._answer(scope, together, answers)
+
+    async def _append_together(
+        self, scope: Scope, db: Db, together: list[_Waiting]
+    ) -> list[_Answer]:
+        postings = [waiting.posting for waiting in together]
+        return [*await sessions.append_together(scope, db, postings)]
+
+    def _answer(self, scope: Scope, together: list[_Waiting], answers: list[_Answer]) -> None:
+        """Those without an answer are tried by themselves: nothing of them was stored."""
         for waiting, answer in zip(together, answers, strict=True):
-            _answer(waiting, answer)
-        return [w for w, answer in zip(together, answers, strict=True) if answer is None]
+            if answer is None:
+                self._start(self._append_alone(scope, waiting))
+            else:
+                _answer(waiting, answer)
 
     async def _append_alone(self, scope: Scope, waiting: _Waiting) -> None:
         try:
@@ -92,8 +121,8 @@ class Appends:
         task.add_done_callback(self._tasks.discard)
 
 
-def _answer(waiting: _Waiting, answer: Appended | Exception | None) -> None:
-    if answer is None or waiting.answer.done():
+def _answer(waiting: _Waiting, answer: Appended | Exception) -> None:
+    if waiting.answer.done():
         return
     if isinstance(answer, Exception):
         waiting.answer.set_exception(answer)
