@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app.engine import BROKEN, UNREACHABLE, alchemy_config, execute_first
 from app.errors import AppError, NotFound, PreconditionFailed, Unavailable, violation
+from app.recording import RECORD, FeedEvent, encoded, recording
 from app.settings import Settings
 
 APPLICATION_ROLE = "agent_sessions_app"
@@ -49,18 +50,6 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class FeedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that waits for the end of its transaction (see `feed.record`)."""
-
-    name: str
-    entity_kind: str
-    entity_id: str
-    project_id: int | None
-    user_id: int | None
-    token_id: int | None
-    payload: str
-
-
 class Db:
     """One open transaction: `session` for the ORM, `driver` (asyncpg) for the hot statements."""
 
@@ -73,8 +62,8 @@ class Db:
         # What opened the transaction: BEGIN, the role and the tenant's settings.
         self.begin = begin
         self.events: list[FeedEvent] = []
-        # Kinds of things that changed although no feed is left to record it.
-        self.unrecorded: set[str] = set()
+        # Kinds of things that changed; deleting an account leaves no feed to record it in.
+        self.changed: set[str] = set()
         self.rollback_only = False
         # The versions a writer is ready to overwrite (If-Match); None for any.
         self.expected_versions: frozenset[str] | None = None
@@ -116,31 +105,26 @@ class Db:
         if self._session is not None:
             await self._session.flush()
         if self.events:
-            columns = zip(*(msgspec.structs.astuple(event) for event in self.events), strict=True)
-            await self.driver.execute(
-                _RECORD_EVENTS, self.tenant.account_id, len(self.events), *map(list, columns)
-            )
+            events = encoded(self.events)
+            await self.driver.execute(RECORD, self.tenant.account_id, events)
+            self._written()
+
+    async def execute_last(self, statement: str, *parameters: object) -> None:
+        """Run the last statement of the transaction, and write the events along with it.
+
+        It is to begin WITH something and its first parameter is the account.
+        """
+        events = encoded(self.events)
+        await self.driver.execute(recording(statement, len(parameters) + 1), *parameters, events)
+        self._written()
+
+    def _written(self) -> None:
+        self.changed |= {event.entity_kind for event in self.events}
+        self.events = []
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
-
-
-_RECORD_EVENTS = """
-WITH counter AS (
-    INSERT INTO feed_counters AS c (account_id, sequence) VALUES ($1, $2)
-    ON CONFLICT (account_id) DO UPDATE SET sequence = c.sequence + $2
-    RETURNING sequence
-)
-INSERT INTO feed_events (account_id, sequence, name, entity_kind, entity_id,
-                         project_id, user_id, token_id, payload)
-SELECT $1, counter.sequence - $2 + e.position,
-       e.name, e.entity_kind, e.entity_id, e.project_id, e.user_id, e.token_id, e.payload::jsonb
-FROM counter, unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::text[])
-    WITH ORDINALITY AS e (name, entity_kind, entity_id, project_id, user_id, token_id, payload,
-                          position)
-"""
 
 
 _ONE_PLAN = "; SET LOCAL plan_cache_mode = force_generic_plan"
@@ -221,11 +205,10 @@ class Database:
         # A transaction that had failed answers COMMIT with ROLLBACK, and no error; it refuses
         # everything else.
         await db.driver.execute(f"SELECT; COMMIT; {and_then}")
-        kinds = {event.entity_kind for event in db.events} | db.unrecorded
-        db.events, db.unrecorded = [], set()
-        if kinds:
+        changed, db.changed = db.changed, set()
+        if changed:
             for listener in self.on_commit:
-                listener(db.tenant.account_id, kinds)
+                listener(db.tenant.account_id, changed)
 
     async def require_revision(self, revision: str) -> None:
         """Raises Unavailable when the database is away or its schema is not at this revision."""

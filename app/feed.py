@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.db import Db, FeedEvent
+from app.db import Db
+from app.recording import FeedEvent
 from app.schemas.feed import FeedEventOut
 from app.scope import Scope
 
@@ -60,7 +61,7 @@ def record(
             project_id=project_id,
             user_id=scope.user_id,
             token_id=scope.token_id,
-            payload=msgspec.json.encode(payload).decode(),
+            payload=msgspec.Raw(msgspec.json.encode(payload)),
         )
     )
 

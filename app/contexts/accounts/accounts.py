@@ -181,7 +181,7 @@ async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
             "The account still has history; delete its sessions and other work first.",
             code="account_has_history",
         ) from None
-    db.unrecorded.add("account")
+    db.changed.add("account")
 
 
 async def set_active_project(scope: Scope, db: Db, project_id: int | None) -> None:

@@ -83,23 +83,39 @@ async def append(
     scope: Scope, db: Db, session: LockedSession, documents: Sequence[StoredInteraction]
 ) -> None:
     """Numbers the documents and stores them after all others."""
+    number(session, documents)
     await append_to_all(scope, db, [Extension(session, documents)])
 
 
+def number(
+    session: LockedSession, documents: Sequence[StoredInteraction], *, after: int = 0
+) -> None:
+    """After so many others that are to be stored with them."""
+    for seq, document in enumerate(documents, session.interaction_count + after + 1):
+        document.seq = seq
+
+
 async def append_to_all(scope: Scope, db: Db, extensions: Sequence[Extension]) -> None:
-    """As `append`, for several sessions at the price of one."""
+    """Stores what is numbered already, in several sessions at the price of one."""
+    await db.driver.execute(statements.STORE, *_stored(scope, extensions))
+
+
+async def append_last(scope: Scope, db: Db, extensions: Sequence[Extension]) -> None:
+    """As `append_to_all`, with the events of the transaction, whose last statement it must be."""
+    await db.execute_last(statements.STORE, *_stored(scope, extensions))
+
+
+def _stored(scope: Scope, extensions: Sequence[Extension]) -> list[object]:
     rows: list[tuple[object, ...]] = []
     pages: list[tuple[object, ...]] = []
     for session, documents in extensions:
-        for seq, document in enumerate(documents, session.interaction_count + 1):
-            document.seq = seq
         packing = pack(documents, session.tail_count, session.tail_bytes)
         count = session.interaction_count + len(documents)
         last = _encode(summary(documents[-1])).decode()
         anew = bool(packing.pages)
         rows.append((session.id, _encode(packing.tail).decode(), count, last, anew))
         pages += _page_rows(session, packing.pages)
-    await _store(scope, db, rows, pages)
+    return _parameters(scope, rows, pages)
 
 
 def _page_rows(
@@ -114,14 +130,12 @@ def _page_rows(
         yield session.id, first, last, _encode(page).decode(), continues
 
 
-async def _store(
-    scope: Scope, db: Db, rows: list[tuple[object, ...]], pages: list[tuple[object, ...]]
-) -> None:
+def _parameters(
+    scope: Scope, rows: list[tuple[object, ...]], pages: list[tuple[object, ...]]
+) -> list[object]:
     no_pages: list[tuple[object, ...]] = [()] * 5
     page_columns = list(zip(*pages, strict=True)) or no_pages
-    await db.driver.execute(
-        statements.STORE, scope.account_id, *zip(*rows, strict=True), *page_columns
-    )
+    return [scope.account_id, *zip(*rows, strict=True), *page_columns]
 
 
 async def find(
@@ -254,7 +268,8 @@ async def _rewrite_tail(
     packing = pack(tail, 0, 0)
     row = (session.id, _encode(packing.tail).decode(), session.interaction_count, last, True)
     unsealed = session._replace(tail_count=0)
-    await _store(scope, db, [row], list(_page_rows(unsealed, packing.pages)))
+    parameters = _parameters(scope, [row], list(_page_rows(unsealed, packing.pages)))
+    await db.driver.execute(statements.STORE, *parameters)
 
 
 def _with(

@@ -1,6 +1,6 @@
 """What a session was told and what came back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from app.contexts.sessions.documents import (
     shown,
     stored_interaction,
 )
-from app.contexts.sessions.history import LockedSession, Window
+from app.contexts.sessions.history import Extension, LockedSession, Window
 from app.contexts.sessions.sessions import session_ended
 from app.db import Db
 from app.errors import AppError, Conflict, NotFound
@@ -56,8 +56,9 @@ async def append_interactions(
     `session_ended` when something new comes to a session that is not active.
     """
     scope.require_write()
-    session = await history.lock(scope, db, session_id)
-    [answer] = await _append(scope, db, {session_id: session}, [Posting(session_id, posted)])
+    sessions = {session_id: await history.lock(scope, db, session_id)}
+    postings = [Posting(session_id, posted)]
+    [answer] = await _append(scope, db, sessions, postings, history.append_to_all)
     if isinstance(answer, AppError):
         raise answer
     return answer
@@ -66,7 +67,8 @@ async def append_interactions(
 async def append_together(
     scope: Scope, db: Db, postings: Sequence[Posting]
 ) -> list[Appended | AppError | None]:
-    """As `append_interactions` for each posting, at the price of one.
+    """As `append_interactions` for each posting, at the price of one, and the last that its
+    transaction does.
 
     An answer is an error where that posting alone is refused, and None where its session does not
     exist or is held by somebody else: it is then to be appended by itself.
@@ -74,12 +76,16 @@ async def append_together(
     scope.require_write()
     sessions = await history.lock_free(scope, db, [posting.session_id for posting in postings])
     possible = [posting for posting in postings if posting.session_id in sessions]
-    answers = iter(await _append(scope, db, sessions, possible))
+    answers = iter(await _append(scope, db, sessions, possible, history.append_last))
     return [next(answers) if p.session_id in sessions else None for p in postings]
 
 
 async def _append(
-    scope: Scope, db: Db, sessions: Mapping[int, LockedSession], postings: Sequence[Posting]
+    scope: Scope,
+    db: Db,
+    sessions: Mapping[int, LockedSession],
+    postings: Sequence[Posting],
+    store: Callable[[Scope, Db, Sequence[Extension]], Awaitable[None]],
 ) -> list[Appended | AppError]:
     ids: dict[int, set[UUID]] = {session_id: set() for session_id in sessions}
     for session_id, posted in postings:
@@ -87,7 +93,6 @@ async def _append(
     known = await history.find_in_all(scope, db, ids)
     answers: list[Appended | AppError] = []
     new: dict[int, list[StoredInteraction]] = {}
-    together: list[tuple[LockedSession, list[StoredInteraction]]] = []
     for session_id, posted in postings:
         session, stored = sessions[session_id], known[session_id]
         try:
@@ -98,13 +103,12 @@ async def _append(
         answers.append(Appended(documents, bool(added)))
         if added:
             stored |= {document.id: document for document in added}
-            new.setdefault(session_id, []).extend(added)
-            together.append((session, added))
+            before = new.setdefault(session_id, [])
+            history.number(session, added, after=len(before))
+            before += added
+            record(scope, db, session, added)
     if new:
-        extensions = [history.Extension(sessions[key], added) for key, added in new.items()]
-        await history.append_to_all(scope, db, extensions)
-    for session, added in together:
-        record(scope, db, session, added)
+        await store(scope, db, [Extension(sessions[key], added) for key, added in new.items()])
     for answer in answers:
         if isinstance(answer, Appended):
             for document in answer.interactions:
