@@ -8,7 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.redaction import redact_document, redact_text
-from bench.redaction import HOSTILE
+from app.redaction.assignments import redact_assignments
+from app.redaction.tokens import redact_tokens
+from bench.redaction import HOSTILE, SIGN
 from tests.redaction_corpus import LOOKALIKES, SECRETS, fake
 
 # Pieces that patterns begin, go on and end with: at random they meet in ways nobody wrote down.
@@ -75,7 +77,7 @@ PIECES = (
         "AKIA",
         "-----BEGIN PRIVATE KEY-----",
     ),
-    *("İ", "é", "\0", "\ud800", "a1", "hunter2", fake(14), fake(40)),
+    *("İ", "\u212a", "\u017f", "é", "\0", "\ud800", "a1", "hunter2", fake(14), fake(40)),
 )
 texts = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 keys = st.one_of(
@@ -228,6 +230,13 @@ def test_redacted_text_is_stable(text: str) -> None:
     assert redacted != text or redacted is text
 
 
+@given(texts, st.data())
+def test_no_secret_gets_past_the_first_look(text: str, data: st.DataObject) -> None:
+    """Whatever the patterns would replace, one of the signs that they give away is found."""
+    cased = "".join(data.draw(st.sampled_from((c, c.swapcase()))) for c in text[:60]) + text[60:]
+    assert redact_text(cased) == redact_assignments(redact_tokens(cased))
+
+
 @given(documents)
 def test_redacted_document_is_stable(document: object) -> None:
     redacted = redact_document(document)
@@ -246,13 +255,14 @@ def test_document_agrees_with_text(strings: list[str]) -> None:
 
 
 @pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE)
-def test_sixteen_times_the_text_is_not_two_hundred_times_the_work(unit: str) -> None:
+@pytest.mark.parametrize("sign", ["", SIGN], ids=["first look", "patterns"])
+def test_sixteen_times_the_text_is_not_two_hundred_times_the_work(sign: str, unit: str) -> None:
     """Between linear (16) and quadratic (256) there is room for any noise; `bench` has figures."""
-    assert _work(unit, 128 * 1024) < 64 * _work(unit, 8 * 1024)
+    assert _work(sign, unit, 128 * 1024) < 64 * _work(sign, unit, 8 * 1024)
 
 
-def _work(unit: str, size: int) -> float:
-    text = unit * (size // len(unit))
+def _work(sign: str, unit: str, size: int) -> float:
+    text = sign + unit * (size // len(unit))
     best = float("inf")
     for _ in range(3):
         start = time.process_time()

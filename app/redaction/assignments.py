@@ -241,6 +241,16 @@ def _lower(text: str) -> str:
     return text.replace("\u0130", "I").lower()
 
 
+def signs() -> list[str]:
+    """What every text has in which `redact_assignments` finds something, as RE2 writes it."""
+    words = "|".join(map(re.escape, _WORDS))
+    return [
+        rf"(?i:{words})[\"'\\\]]{{0,8}}(?:[ \t]{{0,8}}[:=>]| ')",
+        rf"--(?i:[a-z0-9_-]*(?:{words}))[ \t]{{1,2}}[^\s-]",
+        "\u0130",  # `_lower` makes an i of it
+    ]
+
+
 def redact_assignments(text: str) -> str:
     for pattern in (_OPTION, _ASSIGNMENT):
         text = replace(text, _lower(text), pattern, _assigned)

@@ -69,27 +69,43 @@ _CURL_USER = (
     r"(curl(?:[ \t]++(?!-u|--user|curl)\S{1,200}+){0,12}[ \t]++(?:-u|--user)[ \t=]?[\"']?"
     r"[\w.@+-]{1,64}:)(?![$<{\[])[^\s\"'`\\]+"
 )
-# What a group matches stays in front of the marker.
-_DISTINCT: tuple[tuple[str, str], ...] = (
-    ("azure", r"Q~(?<=[0-9]Q~)[\w.~-]{31,}"),
-    ("aws", rf"A(?<={START}A)(?:KIA|SIA|BIA|CCA)[A-Z0-9]{{16}}(?![A-Za-z0-9])"),
-    ("google", rf"AIza(?<={START}AIza)[\w-]{{35}}(?!\w)"),
-    ("google", rf"1//0(?<={START}1//0)[\w-]{{30,}}"),
-    ("agent_sessions", rf"as_(?<={START}as_)[0-9]{{1,19}}-[0-9]{{1,19}}_[\w-]{{16,}}"),
-    ("twilio", rf"SK(?<={START}SK)[0-9a-f]{{32}}(?![A-Za-z0-9])"),
-    ("terraform", r"\.atlasv1\.[\w=-]{60,}"),
-    ("jwt", _JWT),
-    ("bearer", r"(earer(?<=[Bb]earer)[ \t]{1,4})(?=[\w.~+/-]{0,64}[0-9])[\w.~+/-]{16,}=*"),
-    ("password", _CURL_USER),
-    ("password", r"(sshpass -p[ \t]?[\"']?)(?![$<{\[])[^\s\"'`\\]+"),
-    ("password", r"(IDENTIFIED BY ')(?![$<{\[])[^'\n]+"),
+# How each begins, wherever it stands (see `suspicion`); what a group matches stays in front of the
+# marker.
+_DISTINCT: tuple[tuple[str, str, str], ...] = (
+    ("azure", r"[0-9]Q~[\w.~-]{8}", r"Q~(?<=[0-9]Q~)[\w.~-]{31,}"),
+    (
+        "aws",
+        r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{8}",
+        rf"A(?<={START}A)(?:KIA|SIA|BIA|CCA)[A-Z0-9]{{16}}(?![A-Za-z0-9])",
+    ),
+    ("google", r"AIza[\w-]{8}", rf"AIza(?<={START}AIza)[\w-]{{35}}(?!\w)"),
+    ("google", r"1//0[\w-]{8}", rf"1//0(?<={START}1//0)[\w-]{{30,}}"),
+    (
+        "agent_sessions",
+        r"as_[0-9]{1,19}-[0-9]",
+        rf"as_(?<={START}as_)[0-9]{{1,19}}-[0-9]{{1,19}}_[\w-]{{16,}}",
+    ),
+    ("twilio", r"SK[0-9a-f]{8}", rf"SK(?<={START}SK)[0-9a-f]{{32}}(?![A-Za-z0-9])"),
+    ("terraform", r"\.atlasv1\.", r"\.atlasv1\.[\w=-]{60,}"),
+    ("jwt", r"eyJ[\w-]{8}", _JWT),
+    (
+        "bearer",
+        r"earer[ \t]{1,4}[\w.~+/-]{8}",
+        r"(earer(?<=[Bb]earer)[ \t]{1,4})(?=[\w.~+/-]{0,64}[0-9])[\w.~+/-]{16,}=*",
+    ),
+    ("password", r"[ \t](?:-u|--user)[ \t=]?[\"']?[\w.@+-]{1,64}:", _CURL_USER),
+    ("password", "sshpass -p", r"(sshpass -p[ \t]?[\"']?)(?![$<{\[])[^\s\"'`\\]+"),
+    ("password", "IDENTIFIED BY '", r"(IDENTIFIED BY ')(?![$<{\[])[^'\n]+"),
 )
 _URL_PASSWORD = re.compile(r"://[\w.%+~!$&*=-]*+:([^\s/\"'`<>?#\\]+)(?=@)", re.ASCII)
 
 
+_AHEAD, _AHEAD_IN_URL = r"[A-Za-z0-9][\w+/=-]{13}", r"[\w.~%/+-]{8}"
+
+
 def _prefixed(anchor: str) -> tuple[re.Pattern[str], Decide]:
     """One search for all prefixes that end with the same character."""
-    is_part = anchor in "_-."  # of the secret; in a URL the prefix stays
+    is_part = anchor not in "=/"  # of the secret; in a URL the prefix stays
     rules = [(name, prefixes.split(), body) for name, prefixes, body in _PREFIXED]
     rules = [rule for rule in rules if rule[1][0][-1] == anchor]
     start = START if is_part else ""
@@ -99,7 +115,7 @@ def _prefixed(anchor: str) -> tuple[re.Pattern[str], Decide]:
     ]
     # Two cheap looks, behind and ahead, spare most places the branches.
     before = "".join({prefix[-2] for _, prefixes, _ in rules for prefix in prefixes})
-    ahead = r"[A-Za-z0-9][\w+/=-]{13}" if is_part else r"[\w.~%/+-]{8}"
+    ahead = _AHEAD if is_part else _AHEAD_IN_URL
     pattern = rf"{re.escape(anchor)}(?<=[{before}].)(?={ahead})(?:{'|'.join(branches)})"
     known = {
         f"r{number}": (name, len(prefixes[0])) for number, (name, prefixes, _) in enumerate(rules)
@@ -113,10 +129,24 @@ def _prefixed(anchor: str) -> tuple[re.Pattern[str], Decide]:
     return re.compile(pattern + "[A-Za-z0-9]*+", re.ASCII), decide
 
 
+def signs() -> list[str]:
+    """What every text has in which `redact_tokens` finds something, as RE2 writes it."""
+    prefixes = [prefix for _, prefixes, _ in _PREFIXED for prefix in prefixes.split()]
+    parts = "|".join(re.escape(prefix) for prefix in prefixes if prefix[-1] not in "=/")
+    in_urls = "|".join(re.escape(prefix) for prefix in prefixes if prefix[-1] in "=/")
+    return [
+        *(sign for _, sign, _ in _DISTINCT),
+        f"(?:{parts}){_AHEAD}",
+        f"(?:{in_urls}){_AHEAD_IN_URL}",
+        "-----BEGIN ",
+        r"://[\w.%+~!$&*=-]*:[^\s/\"'`<>?#\\]+@",
+    ]
+
+
 _BY_PREFIX = tuple(_prefixed(anchor) for anchor in "_-.=/")
 _BY_PATTERN = tuple(
     (pattern, (r"\1" if pattern.groups else "") + marker(name))
-    for name, pattern in ((name, re.compile(source, re.ASCII)) for name, source in _DISTINCT)
+    for name, pattern in ((name, re.compile(source, re.ASCII)) for name, _, source in _DISTINCT)
 )
 
 
