@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.documents import is_clean
 from app.redaction import redact_document, redact_text
 from app.redaction.assignments import redact_assignments
 from app.redaction.tokens import redact_tokens
@@ -235,6 +236,15 @@ def test_no_secret_gets_past_the_first_look(text: str, data: st.DataObject) -> N
     """Whatever the patterns would replace, one of the signs that they give away is found."""
     cased = "".join(data.draw(st.sampled_from((c, c.swapcase()))) for c in text[:60]) + text[60:]
     assert redact_text(cased) == redact_assignments(redact_tokens(cased))
+
+
+@given(documents)
+def test_what_is_clean_hides_nothing(document: object) -> None:
+    try:
+        found = is_clean(document)
+    except UnicodeEncodeError:  # no JSON has surrogates
+        return
+    assert not found or redact_document(document) is document
 
 
 @given(documents)

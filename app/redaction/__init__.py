@@ -18,7 +18,7 @@ from app.redaction.assignments import redact_assignments, sensitive_key
 from app.redaction.replacing import HARMLESS, marker
 from app.redaction.tokens import redact_tokens
 
-__all__ = ["redact_document", "redact_text"]
+__all__ = ["is_suspicious", "redact_document", "redact_text"]
 
 Document = TypeVar("Document")
 
@@ -28,9 +28,15 @@ _SUSPICIOUS = re2.compile(
 )
 
 
+def is_suspicious(encoded: bytes) -> bool:
+    """Whether there may be secrets in this text, or in the document that is encoded as this JSON
+    by `msgspec`. If not, redaction would change nothing."""
+    return _SUSPICIOUS.search(encoded) is not None
+
+
 def redact_text(text: str) -> str:
     """The same object when nothing had to change."""
-    if not _SUSPICIOUS.search(text.encode(errors="surrogatepass")):
+    if not is_suspicious(text.encode(errors="surrogatepass")):
         return text
     return redact_assignments(redact_tokens(text))
 

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.redaction.replacing import HARMLESS, START, Span, replace
+from app.redaction.replacing import BLANK, HARMLESS, START, Span, replace
 
 # What stands after a sensitive word in source, schemas, help texts and prose.
 _PLAIN = re.compile(
@@ -242,11 +242,11 @@ def _lower(text: str) -> str:
 
 
 def signs() -> list[str]:
-    """What every text has in which `redact_assignments` finds something, as RE2 writes it."""
+    """As those of tokens, of `redact_assignments` and of sensitive keys."""
     words = "|".join(map(re.escape, _WORDS))
     return [
-        rf"(?i:{words})[\"'\\\]]{{0,8}}(?:[ \t]{{0,8}}[:=>]| ')",
-        rf"--(?i:[a-z0-9_-]*(?:{words}))[ \t]{{1,2}}[^\s-]",
+        rf"(?i:{words})[\"'\\\]]{{0,16}}(?:{BLANK}{{0,8}}[:=>]| ')",
+        rf"--(?i:[a-z0-9_-]*(?:{words})){BLANK}{{1,2}}[^\s-]",
         "\u0130",  # `_lower` makes an i of it
     ]
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 MARKER = r"\[REDACTED:[a-z_]{1,40}\]"
 # In JSON inside a string a line break is a backslash and an n, which is no part of the next word.
 START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
+# Signs are sought in JSON as well, which escapes them.
+BLANK = r"(?:[ \t]|\\t)"
 # A whole value that hides nothing: empty, a marker, a variable, a template, a row of stars. What
 # stands inside brackets assigns nothing, or redacting that would change what the value is.
 HARMLESS = re.compile(

@@ -2,7 +2,7 @@
 
 import re
 
-from app.redaction.replacing import HARMLESS, START, Decide, Span, marker, replace
+from app.redaction.replacing import BLANK, HARMLESS, START, Decide, Span, marker, replace
 
 # The prefixes of one rule have the same length, because a lookbehind has a fixed width.
 _PREFIXED: tuple[tuple[str, str, str], ...] = (
@@ -90,10 +90,10 @@ _DISTINCT: tuple[tuple[str, str, str], ...] = (
     ("jwt", r"eyJ[\w-]{8}", _JWT),
     (
         "bearer",
-        r"earer[ \t]{1,4}[\w.~+/-]{8}",
+        rf"earer{BLANK}{{1,4}}[\w.~+/-]{{8}}",
         r"(earer(?<=[Bb]earer)[ \t]{1,4})(?=[\w.~+/-]{0,64}[0-9])[\w.~+/-]{16,}=*",
     ),
-    ("password", r"[ \t](?:-u|--user)[ \t=]?[\"']?[\w.@+-]{1,64}:", _CURL_USER),
+    ("password", rf"{BLANK}(?:-u|--user)(?:{BLANK}|=)?\\?[\"']?[\w.@+-]{{1,64}}:", _CURL_USER),
     ("password", "sshpass -p", r"(sshpass -p[ \t]?[\"']?)(?![$<{\[])[^\s\"'`\\]+"),
     ("password", "IDENTIFIED BY '", r"(IDENTIFIED BY ')(?![$<{\[])[^'\n]+"),
 )
@@ -130,7 +130,7 @@ def _prefixed(anchor: str) -> tuple[re.Pattern[str], Decide]:
 
 
 def signs() -> list[str]:
-    """What every text has in which `redact_tokens` finds something, as RE2 writes it."""
+    """What every text has in which `redact_tokens` finds something, also as JSON, for RE2."""
     prefixes = [prefix for _, prefixes, _ in _PREFIXED for prefix in prefixes.split()]
     parts = "|".join(re.escape(prefix) for prefix in prefixes if prefix[-1] not in "=/")
     in_urls = "|".join(re.escape(prefix) for prefix in prefixes if prefix[-1] in "=/")
@@ -139,7 +139,7 @@ def signs() -> list[str]:
         f"(?:{parts}){_AHEAD}",
         f"(?:{in_urls}){_AHEAD_IN_URL}",
         "-----BEGIN ",
-        r"://[\w.%+~!$&*=-]*:[^\s/\"'`<>?#\\]+@",
+        r"://[\w.%+~!$&*=-]*:[^\s/\"'`<>?#]+@",
     ]
 
 

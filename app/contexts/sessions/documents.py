@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
-from app.documents import clean, clean_text
+from app.documents import clean, clean_text, is_clean
 from app.models.base import new_uuid
 from app.schemas.sessions import (
     Command,
@@ -29,12 +29,13 @@ def stored_interaction(
 ) -> StoredInteraction:
     """Without its `seq`, which only the session's history can give."""
     result = posted.result
+    kept = posted if is_clean(posted) else _clean_interaction(posted)
     return StoredInteraction(
         id=posted.id or new_id(),
         seq=0,
         step_name=posted.step_name,
-        command=_stored_command(posted.command, now),
-        result=None if result is None else stored_result(result, now),
+        command=_stored_command(kept.command, now),
+        result=None if kept.result is None else _stored_result(normal(kept.result), now),
         completed_at=None if result is None else now,
         posted=Posted(
             interaction=None if posted.id is None else digest(posted),
@@ -43,30 +44,61 @@ def stored_interaction(
     )
 
 
+def stored_result(posted: ResultInput, now: datetime.datetime) -> Result:
+    return _stored_result(normal(posted if is_clean(posted) else _clean_result(posted)), now)
+
+
 def _stored_command(posted: CommandInput, now: datetime.datetime) -> Command:
     return Command(
         id=posted.id or new_uuid(),
         module=posted.module,
-        command=clean_text(posted.command),
-        pipe=None if posted.pipe is None else clean_text(posted.pipe),
-        metadata=clean(posted.metadata),
+        command=posted.command,
+        pipe=posted.pipe,
+        metadata=posted.metadata,
         timestamp=posted.timestamp or now,
     )
 
 
-def stored_result(posted: ResultInput, now: datetime.datetime) -> Result:
-    posted = normal(posted)
+def _stored_result(posted: ResultInput, now: datetime.datetime) -> Result:
     return Result(
         id=posted.id or new_uuid(),
         status=posted.status,
-        data=clean(posted.data),
+        data=posted.data,
         code=posted.code,
-        error_message=None if posted.error_message is None else clean_text(posted.error_message),
-        stdout=None if posted.stdout is None else clean_text(posted.stdout),
-        stderr=None if posted.stderr is None else clean_text(posted.stderr),
+        error_message=posted.error_message,
+        stdout=posted.stdout,
+        stderr=posted.stderr,
         duration_ms=posted.duration_ms,
         timestamp=posted.timestamp or now,
     )
+
+
+def _clean_interaction(posted: InteractionInput) -> InteractionInput:
+    command, result = posted.command, posted.result
+    return msgspec.structs.replace(
+        posted,
+        command=msgspec.structs.replace(
+            command,
+            command=clean_text(command.command),
+            pipe=_clean_optional(command.pipe),
+            metadata=clean(command.metadata),
+        ),
+        result=None if result is None else _clean_result(result),
+    )
+
+
+def _clean_result(posted: ResultInput) -> ResultInput:
+    return msgspec.structs.replace(
+        posted,
+        data=clean(posted.data),
+        error_message=_clean_optional(posted.error_message),
+        stdout=_clean_optional(posted.stdout),
+        stderr=_clean_optional(posted.stderr),
+    )
+
+
+def _clean_optional(text: str | None) -> str | None:
+    return None if text is None else clean_text(text)
 
 
 def normal(result: ResultInput) -> ResultInput:
