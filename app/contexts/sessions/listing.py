@@ -20,7 +20,8 @@ _JSON: dict[str, msgspec.json.Decoder[Any]] = {
     "needs_input": msgspec.json.Decoder(NeedsInput),
     "last_interaction": msgspec.json.Decoder(InteractionSummary),
 }
-_COLUMNS = [field.name for field in msgspec.structs.fields(SessionSummary)]
+_COLUMNS = SessionSummary.__struct_fields__
+_DECODERS = [(_COLUMNS.index(name), decoder.decode) for name, decoder in _JSON.items()]
 # As text: the driver would decode to dictionaries what is decoded to structs here.
 _SELECTED = ", ".join(f"{name}::text" if name in _JSON else name for name in _COLUMNS)
 _SELECT = f"SELECT {_SELECTED} FROM sessions WHERE account_id = $1"  # noqa: S608 - our own columns
@@ -107,8 +108,8 @@ async def is_outside(scope: Scope, db: Db, external_id: str) -> bool:
 
 
 def _summary(row: asyncpg.Record) -> SessionSummary:
-    values = dict(row)
-    for name, decoder in _JSON.items():
-        if values[name] is not None:
-            values[name] = decoder.decode(values[name])
-    return SessionSummary(**values)
+    values = [*row]
+    for place, decode in _DECODERS:
+        if values[place] is not None:
+            values[place] = decode(values[place])
+    return SessionSummary(*values)
