@@ -176,7 +176,10 @@ class Database:
     async def commit_and_begin(self, db: Db) -> None:
         """End the transaction and open another of the same tenant, in one message: who has more to
         do saves two round trips. Raises what the end of a transaction raises."""
-        await self._commit(db, and_then=db.begin)
+        await db.write_events()
+        # Only the last answer is seen here: a transaction that had failed refuses the SELECT.
+        await db.driver.execute(f"SELECT; COMMIT; {db.begin}")
+        self._tell_listeners(db)
 
     @asynccontextmanager
     async def unscoped(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
@@ -200,11 +203,14 @@ class Database:
         except UNREACHABLE as error:
             raise Unavailable from error
 
-    async def _commit(self, db: Db, and_then: str = "") -> None:
+    async def _commit(self, db: Db) -> None:
         await db.write_events()
-        # A transaction that had failed answers COMMIT with ROLLBACK, and no error; it refuses
-        # everything else.
-        await db.driver.execute(f"SELECT; COMMIT; {and_then}")
+        # PostgreSQL answers COMMIT with ROLLBACK, and no error, when the transaction had failed.
+        if await db.driver.execute("COMMIT") != "COMMIT":
+            raise RuntimeError("the transaction had failed before its COMMIT")
+        self._tell_listeners(db)
+
+    def _tell_listeners(self, db: Db) -> None:
         changed, db.changed = db.changed, set()
         if changed:
             for listener in self.on_commit:
