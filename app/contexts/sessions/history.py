@@ -18,6 +18,7 @@ from app.contexts.sessions.documents import shown, summary
 from app.contexts.sessions.packing import pack
 from app.db import Db
 from app.errors import NotFound
+from app.schemas.base import MAX_BIGINT
 from app.schemas.sessions import StoredInteraction
 from app.scope import Scope
 
@@ -217,30 +218,22 @@ async def replace(
 
 
 async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[StoredInteraction]:
-    """In the window's order. Raises NotFound.
-
-    The row is read before the pages: what is sealed in between is then in both, and the bounds
-    taken from the row keep it from showing twice.
-    """
-    tail, count = await _read_tail(scope, db, session_id)
-    newest = count if window.before is None else min(count, window.before - 1)
-    oldest = max(window.after, 0) + 1
-    if window.order == "desc":
-        oldest = max(oldest, newest - window.limit + 1)
-    else:
-        newest = min(newest, oldest + window.limit - 1)
-    if newest < oldest:
-        return []
-    sealed_until = min(newest, count - len(tail))
-    documents: list[StoredInteraction] = []
-    if oldest <= sealed_until:
-        rows = await db.driver.fetch(
-            statements.PAGES, scope.account_id, session_id, oldest, sealed_until
-        )
-        for row in rows:
-            documents += (d for d in _decode(row["interactions"]) if d.seq <= sealed_until)
-    found = [shown(d) for d in documents + tail if oldest <= d.seq <= newest]
-    return found if window.order == "asc" else found[::-1]
+    """In the window's order. Raises NotFound."""
+    ascending = window.order == "asc"
+    after = min(max(window.after, 0), MAX_BIGINT - window.limit)
+    bounds = after, window.before, window.limit, ascending
+    parameters = scope.account_id, session_id, scope.strict_project_id, *bounds
+    rows = await db.driver.fetch(statements.READ, *parameters)
+    if not rows:
+        raise NotFound
+    oldest, newest = rows[0]["oldest"], rows[0]["newest"]
+    found = [
+        shown(document)
+        for row in (*rows[1:], rows[0])
+        for document in _decode(row["interactions"])
+        if oldest <= document.seq <= newest
+    ]
+    return found if ascending else found[::-1]
 
 
 async def _read_tail(scope: Scope, db: Db, session_id: int) -> tuple[list[StoredInteraction], int]:

@@ -59,15 +59,31 @@ UPDATE sessions SET version = version + 1, updated_at = clock_timestamp(),
        last_interaction = coalesce($3::jsonb, last_interaction)
 WHERE account_id = $1 AND id = $2
 """
-# The first page of the window is the last one that starts at or before its first seq. A join, not
-# a condition: row security would make the planner filter by it instead of searching for it.
-PAGES = """
-SELECT page.interactions::text
-FROM (
-    SELECT coalesce(max(first_seq), 1) AS first_seq FROM interaction_pages
-    WHERE account_id = $1 AND session_id = $2 AND first_seq <= $3
-) AS start
-JOIN interaction_pages AS page ON page.first_seq >= start.first_seq
-WHERE page.account_id = $1 AND page.session_id = $2 AND page.first_seq <= $4
-ORDER BY page.first_seq
+# What the row holds, then the pages of the window, which starts in the last page that begins at or
+# before its first seq. A join, not a condition: row security would make the planner filter by it
+# instead of searching for it.
+READ = """
+WITH session AS (
+    SELECT interactions, sealed_count, least(interaction_count, $5::bigint - 1) AS newest
+    FROM sessions
+    WHERE account_id = $1 AND id = $2 AND ($3::bigint IS NULL OR project_id = $3)
+), bounds AS (
+    SELECT interactions, sealed_count,
+           CASE WHEN $7 THEN $4::bigint + 1
+                ELSE greatest($4 + 1, newest - $6::bigint + 1) END AS oldest,
+           CASE WHEN $7 THEN least(newest, $4 + $6) ELSE newest END AS newest
+    FROM session
+), start AS MATERIALIZED (
+    SELECT (SELECT max(first_seq) FROM interaction_pages
+            WHERE account_id = $1 AND session_id = $2 AND first_seq <= oldest) AS first_seq,
+           least(newest, sealed_count) AS last_seq
+    FROM bounds
+)
+SELECT interactions::text, oldest, newest, NULL AS first_seq FROM bounds
+UNION ALL
+SELECT page.interactions::text, NULL, NULL, page.first_seq
+FROM start JOIN interaction_pages AS page
+     ON page.first_seq >= start.first_seq AND page.first_seq <= start.last_seq
+WHERE page.account_id = $1 AND page.session_id = $2
+ORDER BY first_seq NULLS FIRST
 """
