@@ -7,6 +7,7 @@ row; `seq` numbers interactions 1, 2, 3… without a gap.
 """
 
 import datetime
+import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 from uuid import UUID
@@ -24,6 +25,7 @@ from app.scope import Scope
 
 _decode = msgspec.json.Decoder(list[StoredInteraction]).decode
 _encode = msgspec.json.Encoder().encode
+_seq = operator.attrgetter("seq")
 
 
 class LockedSession(NamedTuple):
@@ -219,21 +221,21 @@ async def replace(
 
 async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[StoredInteraction]:
     """In the window's order. Raises NotFound."""
-    ascending = window.order == "asc"
     after = min(max(window.after, 0), MAX_BIGINT - window.limit)
+    ascending = window.order == "asc"
     bounds = after, window.before, window.limit, ascending
     parameters = scope.account_id, session_id, scope.strict_project_id, *bounds
     rows = await db.driver.fetch(statements.READ, *parameters)
     if not rows:
         raise NotFound
-    oldest, newest = rows[0]["oldest"], rows[0]["newest"]
     found = [
         shown(document)
-        for row in (*rows[1:], rows[0])
-        for document in _decode(row["interactions"])
+        for interactions, oldest, newest in rows
+        for document in _decode(interactions)
         if oldest <= document.seq <= newest
     ]
-    return found if ascending else found[::-1]
+    found.sort(key=_seq, reverse=not ascending)
+    return found
 
 
 async def _read_tail(scope: Scope, db: Db, session_id: int) -> tuple[list[StoredInteraction], int]:

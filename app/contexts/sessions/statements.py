@@ -59,9 +59,9 @@ UPDATE sessions SET version = version + 1, updated_at = clock_timestamp(),
        last_interaction = coalesce($3::jsonb, last_interaction)
 WHERE account_id = $1 AND id = $2
 """
-# What the row holds, then the pages of the window, which starts in the last page that begins at or
-# before its first seq. A join, not a condition: row security would make the planner filter by it
-# instead of searching for it.
+# What the row holds, and the pages of the window, which starts in the last page that begins at or
+# before its first seq; in no order, for they are too large to be sorted here. A join, not a
+# condition: row security would make the planner filter by it instead of searching for it.
 READ = """
 WITH session AS (
     SELECT interactions, sealed_count, least(interaction_count, $5::bigint - 1) AS newest
@@ -76,14 +76,13 @@ WITH session AS (
 ), start AS MATERIALIZED (
     SELECT (SELECT max(first_seq) FROM interaction_pages
             WHERE account_id = $1 AND session_id = $2 AND first_seq <= oldest) AS first_seq,
-           least(newest, sealed_count) AS last_seq
+           least(newest, sealed_count) AS last_seq, oldest, newest
     FROM bounds
 )
-SELECT interactions::text, oldest, newest, NULL AS first_seq FROM bounds
+SELECT interactions::text, oldest, newest FROM bounds
 UNION ALL
-SELECT page.interactions::text, NULL, NULL, page.first_seq
+SELECT page.interactions::text, oldest, newest
 FROM start JOIN interaction_pages AS page
      ON page.first_seq >= start.first_seq AND page.first_seq <= start.last_seq
 WHERE page.account_id = $1 AND page.session_id = $2
-ORDER BY first_seq NULLS FIRST
 """
