@@ -35,7 +35,8 @@ class _Lane:
 
     def take(self) -> list[_Waiting]:
         """At most half of all: while these are in PostgreSQL, the others are read and answered."""
-        size = _fitting(self.queue[: (self.unanswered + 1) // 2])
+        half = (self.unanswered + 1) // 2
+        size = _fitting(self.queue[: max(1, half)])  # who waited may have gone away
         taken, self.queue = self.queue[:size], self.queue[size:]
         return taken
 

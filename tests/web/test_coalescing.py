@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from app.schemas.sessions import CommandInput, InteractionInput
+from app.web.coalescing import Appends
 from tests.factories import World
 
 COMMAND = {"command": {"module": "Bash", "command": "ls"}}
@@ -181,3 +183,31 @@ async def test_an_expected_version_is_nobody_elses(world: World) -> None:
     )
     assert sorted(answer.status_code for answer in answers) == [201, 412, 412, 412]
     assert await sequences(client, path) == [1]
+
+
+async def test_those_who_go_away_hold_up_nobody(world: World) -> None:
+    path = await new_session(world.client())
+    session_id = int(path.split("/")[3])
+    command = InteractionInput(command=CommandInput(module="Bash", command="ls"))
+    appends = Appends(world.database)
+    async with world.db() as db:
+        await db.driver.execute(
+            "SELECT FROM feed_counters WHERE account_id = $1 FOR UPDATE", world.account_id
+        )
+        waiting = [
+            asyncio.create_task(appends.append(world.scope(), session_id, [command]))
+            for _ in range(5)
+        ]
+        await asyncio.sleep(0.2)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+    appended = await appends.append(world.scope(), session_id, [command])
+    assert appended.created
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        in_use: int = world.database.engine.pool.checkedout()  # type: ignore[attr-defined]
+        if not in_use:
+            break
+    assert in_use == 0, "nobody works for nobody"
+    assert await sequences(world.client(), path) == list(range(1, 7))
