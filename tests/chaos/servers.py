@@ -16,6 +16,9 @@ from tests.servers import Server, start_server, stop_server
 from tests.test_workers import is_free
 
 READY_SECONDS = 60.0
+PAUSE_SECONDS = (0.3, 3.0)
+# Answers and errors of a connection that may be met while something is killed: never a 500.
+CLEAN = {"503", "impatient", "ConnectError", "ReadError", "WriteError", "RemoteProtocolError"}
 
 
 def children(pid: int) -> list[int]:
@@ -49,6 +52,8 @@ class Victim:
 
     def __init__(self, folder: Path, *options: str, **variables: str) -> None:
         self.folder = folder
+        # Of a PostgreSQL that is not the server's own: whoever started it must stay alive.
+        self.foreign_postgres: Path | None = None
         self._options = options
         self._variables = variables
         self.server = start_server(folder, *options, **variables)
@@ -80,7 +85,8 @@ class Victim:
 
     @property
     def postmaster(self) -> int | None:
-        path = self.server.data_dir / "postgres" / "data" / "postmaster.pid"
+        folder = self.foreign_postgres or self.server.data_dir / "postgres"
+        path = folder / "data" / "postmaster.pid"
         try:
             return int(path.read_text().split()[0])
         except (OSError, ValueError, IndexError):
@@ -115,7 +121,7 @@ class Victim:
         targets = {
             "server": [self.server.process.pid],
             "worker": self.workers,
-            "postgres": [pid for pid in [self.postmaster] if pid],
+            "postgres": [pid for pid in [self.postmaster] if pid and not self.foreign_postgres],
             "backend": children(self.postmaster or 0),
         }
         name = chance.choice([name for name, pids in targets.items() if pids])
@@ -125,6 +131,11 @@ class Victim:
             await asyncio.to_thread(self.server.process.wait)
             await asyncio.to_thread(self.start)
             self.kills.append(f"{time.monotonic():.1f} back")
+
+    async def kill_at_random(self, chance: random.Random) -> None:
+        while True:
+            await asyncio.sleep(chance.uniform(*PAUSE_SECONDS))
+            await asyncio.shield(self.kill_something(chance))
 
     async def until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -138,4 +149,4 @@ class Victim:
                 await asyncio.sleep(0.05)
 
 
-__all__ = ["Account", "Server", "Victim", "children", "kill"]
+__all__ = ["CLEAN", "Account", "Server", "Victim", "children", "kill"]

@@ -11,18 +11,21 @@ import pytest
 from app import embedded
 from app.embedded.programs import bundled_bin_dir
 from tests.chaos.database import verify_tables
-from tests.chaos.servers import Victim
+from tests.chaos.servers import CLEAN, Victim
 from tests.chaos.verify import verify
 from tests.chaos.writers import Crowd
 from tests.pgbouncer import pgbouncer
 from tests.servers import start_server
 
-LIMIT_SECONDS = 90.0
+LIMIT_SECONDS = 150.0
 SECONDS = 8.0
 WRITERS = 16
 
 
-async def test_a_pool_mixes_up_nothing(tmp_path: Path, chance: random.Random) -> None:
+@pytest.mark.parametrize("kills", [False, True], ids=["calm", "kills"])
+async def test_a_pool_mixes_up_nothing(
+    tmp_path: Path, chance: random.Random, *, kills: bool
+) -> None:
     """Two workers with twenty connections to the pool, which has four to PostgreSQL."""
     async with asyncio.timeout(LIMIT_SECONDS):
         cluster = await asyncio.to_thread(embedded.start, tmp_path / "database")
@@ -35,14 +38,22 @@ async def test_a_pool_mixes_up_nothing(tmp_path: Path, chance: random.Random) ->
             with await asyncio.to_thread(
                 lambda: Victim(tmp_path, "--workers", "2", **variables)
             ) as victim:
+                victim.foreign_postgres = tmp_path / "database"
                 await _verify_announcements(victim)
                 accounts = await asyncio.to_thread(victim.accounts)
                 crowd = Crowd(victim.url, accounts, chance)
                 await crowd.open()
-                await crowd.write(WRITERS, SECONDS)
+                killing = asyncio.create_task(victim.kill_at_random(chance)) if kills else None
+                await crowd.write(WRITERS, SECONDS * (1 + kills))
+                if killing is not None:
+                    killing.cancel()
+                    await asyncio.gather(killing, return_exceptions=True)
+                    await victim.until_ready()
+                    print(victim.kills, f"{crowd.acknowledged} acknowledged")  # noqa: T201
                 assert crowd.acknowledged > 100
                 for ledger in crowd.ledgers:
-                    assert set(ledger.refused) == {"impatient"}, victim.log
+                    refused = set(ledger.refused)
+                    assert refused <= (CLEAN if kills else {"impatient"}), (refused, victim.log)
                     await verify(victim.url, ledger)
                 await verify_tables(cluster.url, crowd.ledgers)
                 await asyncio.to_thread(_verify_commands, victim, variables)
