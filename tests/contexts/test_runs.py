@@ -174,3 +174,14 @@ async def test_the_clock_is_set_back_while_a_run_goes_on(world: World) -> None:
     path = f"/api/runs/{await make_run(client, orch_started_at='2099-01-01T00:00:00Z')}"
     done = (await client.post(f"{path}/finish", json={})).json()
     assert done["orch_finished_at"] == done["orch_started_at"]
+
+
+async def test_a_run_is_deleted_while_its_evidence_is_counted(world: World) -> None:
+    await fill(world)
+    scope = world.scope()
+    async with world.db() as db:
+        run = await runs.get_run(scope, db, "run")
+        async with world.db() as meanwhile:
+            await runs.delete_run(scope, meanwhile, "run")
+        [counts] = await runs.count_evidence(scope, db, [run])
+    assert (counts.entry_count, counts.last_state) == (0, None)

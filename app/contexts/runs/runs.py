@@ -52,7 +52,8 @@ async def get_run(scope: Scope, db: Db, run_id: str) -> Run:
 
 
 async def count_evidence(scope: Scope, db: Db, runs: Sequence[Run]) -> list[RunCounts]:
-    """In the order of the runs, which must have come from this scope."""
+    """In the order of the runs, which must have come from this scope; deleted meanwhile, they have
+    none."""
     ids = [run.orchestration_session_id for run in runs]
     rows = await db.driver.fetch(COUNTS, scope.account_id, ids)
     counts = {row["run_id"]: row for row in rows}
