@@ -93,13 +93,12 @@ async def search_commands(
 
 def _stored(posted: CommandLogInput) -> dict[str, Any]:
     fields = msgspec.structs.asdict(posted)
-    error = posted.error_message
     return {
         **fields,
         "action": clean_text(posted.action),
         "parameters": clean(posted.parameters),
-        "result": None if posted.result is None else clean(posted.result),
-        "error_message": None if error is None else clean_text(error),
-        "tags": [clean_text(tag) for tag in posted.tags],
+        "result": clean(posted.result),
+        "error_message": clean(posted.error_message),
+        "tags": clean(posted.tags),
         "context_data": clean(posted.context_data),
     }

@@ -6,13 +6,14 @@ import string
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import UNSET
 from sqlalchemy import func
 
 from app import feed
 from app.contexts.continuity.appending import append
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
-from app.documents import clean_text
+from app.documents import clean
 from app.errors import Conflict, Invalid, NotFound
 from app.models import SupervisorSession
 from app.paging import PageRequest, fetch_page
@@ -99,7 +100,7 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
     `key_in_other_project` when it lies outside the project of the request.
     """
     scope.require_write()
-    project, epic = data.project, data.current_epic
+    project = data.project
     instance_id = data.instance_id or _new_id(project, data.instance_type)
     if instance_id[-9:-7] != data.instance_type:
         raise Invalid.field("instance_id", f"must have {data.instance_type} in its middle")
@@ -110,7 +111,7 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
         project,
         data.instance_type,
         data.context_percent,
-        None if epic is None else clean_text(epic),
+        clean(data.current_epic),
         data.host_machine,
         data.external_id,
         scope.project_id,
@@ -140,10 +141,8 @@ async def record_heartbeat(
     instance.last_heartbeat, instance.status = now, "active"
     if isinstance(data.context_percent, int):
         instance.context_percent = data.context_percent
-    if data.current_epic is None:
-        instance.current_epic = None
-    elif isinstance(data.current_epic, str):
-        instance.current_epic = clean_text(data.current_epic)
+    if data.current_epic is not UNSET:
+        instance.current_epic = clean(data.current_epic)
     state = {
         "context_percent": instance.context_percent,
         "current_epic": instance.current_epic,

@@ -8,7 +8,7 @@ from app import feed
 from app.contexts.fleet.statements import HEARTBEATS, OBSERVE, STATUSES
 from app.contexts.fleet.views import agent_columns, agents
 from app.db import Db
-from app.documents import clean, clean_text
+from app.documents import clean
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Agent, Project
 from app.models.base import new_uuid
@@ -162,12 +162,8 @@ def agent_released(session_id: str) -> Conflict:
 async def _upsert(scope: Scope, db: Db, session_id: str, data: AgentRegister) -> bool:
     """Whether the agent is new."""
     scope.require_write()
-    texts = [
-        None if text is None else clean_text(text)
-        for text in (data.codebase, data.hostname, data.tty)
-    ]
+    codebase, hostname, tty = map(clean, (data.codebase, data.hostname, data.tty))
     metadata = msgspec.json.encode(clean(data.metadata or {})).decode()
-    codebase, hostname, tty = texts
     parameters = (
         *(scope.account_id, session_id, new_uuid(), scope.project_id, scope.strict_project_id),
         *(codebase, hostname, data.pid, tty, metadata),

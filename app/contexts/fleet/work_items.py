@@ -18,7 +18,7 @@ from app.contexts.fleet.views import (
     with_claim,
 )
 from app.db import Db
-from app.documents import clean_text
+from app.documents import clean
 from app.errors import Conflict, NotFound
 from app.models import Claim, WorkItem
 from app.paging import PageRequest, fetch_page
@@ -213,7 +213,7 @@ async def _live_claim(scope: Scope, db: Db, key: str) -> Claim | None:
 
 
 def _clean(name: str, value: Any) -> Any:
-    return clean_text(value) if name in _TEXTS and value is not None else value
+    return clean(value) if name in _TEXTS else value
 
 
 def _row(row: Any) -> WorkItemRow:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import joinedload
 from app import feed
 from app.contexts.orchestrations.common import find_actor, lock_shared, now
 from app.db import Db
-from app.documents import clean_text
+from app.documents import clean
 from app.errors import Conflict, Forbidden
 from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
 from app.models.base import new_uuid
@@ -178,7 +178,7 @@ async def _decide(
         raise Conflict(f"The decision is {decision.status} already.", code="already_decided")
     decision.status = status
     decision.decided_by, decision.decided_at = actor.user_uuid, await now(db)
-    decision.note = None if note is None else clean_text(note)
+    decision.note = clean(note)
     _record(scope, db, session, decision, status, by=actor.user_uuid, note=decision.note)
     return decision, session
 

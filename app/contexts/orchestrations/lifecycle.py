@@ -88,8 +88,8 @@ async def cancel_orchestration(
     """The seed has no column for it: the error log says who, when and why. Raises Conflict
     `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "cancelled")
-    why = None if reason is None else clean_text(reason)
-    await _log(scope, db, session, await now(db), {"kind": "cancelled", "reason": why})
+    entry = {"kind": "cancelled", "reason": clean(reason)}
+    await _log(scope, db, session, await now(db), entry)
     return await _end(scope, db, session, "cancelled")
 
 

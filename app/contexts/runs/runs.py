@@ -12,7 +12,7 @@ from app.contexts.runs.devices import require_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.contexts.runs.statements import COUNTS
 from app.db import Db
-from app.documents import clean, clean_text
+from app.documents import clean
 from app.errors import Conflict, Invalid
 from app.models import Device, OrchestrationNature, Run
 from app.models.base import new_uuid
@@ -85,7 +85,7 @@ async def create_run(scope: Scope, db: Db, data: RunCreate) -> Run:
         elaboration=clean(data.elaboration),
         args_json=clean(data.args_json),
         diagnostics_json=clean(data.diagnostics_json),
-        diagnostics_md=None if data.diagnostics_md is None else clean_text(data.diagnostics_md),
+        diagnostics_md=clean(data.diagnostics_md),
     )
     db.session.add(run)
     await db.session.flush()  # its counts are read by a hot statement
@@ -154,8 +154,7 @@ def _apply_diagnostics(run: Run, data: RunUpdate | RunFinish) -> None:
     if data.diagnostics_json is not UNSET:
         run.diagnostics_json = clean(data.diagnostics_json)
     if data.diagnostics_md is not UNSET:
-        text = data.diagnostics_md
-        run.diagnostics_md = None if text is None else clean_text(text)
+        run.diagnostics_md = clean(data.diagnostics_md)
 
 
 async def _now(db: Db) -> datetime.datetime:

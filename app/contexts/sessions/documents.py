@@ -80,7 +80,7 @@ def _clean_interaction(posted: InteractionInput) -> InteractionInput:
         command=msgspec.structs.replace(
             command,
             command=clean_text(command.command),
-            pipe=_clean_optional(command.pipe),
+            pipe=clean(command.pipe),
             metadata=clean(command.metadata),
         ),
         result=None if result is None else _clean_result(result),
@@ -91,14 +91,10 @@ def _clean_result(posted: ResultInput) -> ResultInput:
     return msgspec.structs.replace(
         posted,
         data=clean(posted.data),
-        error_message=_clean_optional(posted.error_message),
-        stdout=_clean_optional(posted.stdout),
-        stderr=_clean_optional(posted.stderr),
+        error_message=clean(posted.error_message),
+        stdout=clean(posted.stdout),
+        stderr=clean(posted.stderr),
     )
-
-
-def _clean_optional(text: str | None) -> str | None:
-    return None if text is None else clean_text(text)
 
 
 def normal(result: ResultInput) -> ResultInput:

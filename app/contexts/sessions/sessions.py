@@ -25,7 +25,7 @@ async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
     fields: dict[str, Any] = {
         **msgspec.structs.asdict(data),
         "state": clean(data.state),
-        "title": None if data.title is None else clean_text(data.title),
+        "title": clean(data.title),
         "user_id": scope.user_id,
     }
     if data.component_id is not None:
@@ -58,7 +58,7 @@ async def update_session(
     scope.require_write()
     session = await _locked(scope, db, session_id)
     if data.title is not UNSET:
-        session.title = None if data.title is None else clean_text(data.title)
+        session.title = clean(data.title)
     if data.environment is not UNSET:
         session.environment = data.environment
     if isinstance(data.state, dict):
