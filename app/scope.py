@@ -3,6 +3,7 @@
 import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Delete, Select, Update, delete, select, update
 
 from app.db import Db, Role, Tenant
@@ -57,6 +58,10 @@ class Scope(Tenant, frozen=True, kw_only=True):
         if issubclass(model, ProjectOwned):
             fields.setdefault("project_id", self.project_id)
         return model(account_id=self.account_id, **fields)
+
+    def account_wide(self) -> "Scope":
+        """Whatever the project: a client's ids are unique, and its items taken, in the account."""
+        return msgspec.structs.replace(self, project_id=None, strict=False)
 
     @property
     def strict_project_id(self) -> int | None:

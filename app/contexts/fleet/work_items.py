@@ -13,7 +13,6 @@ from app.contexts.fleet.views import (
     AVAILABILITY,
     ITEM_ORDER,
     availability_rank,
-    everywhere,
     item_columns,
     with_claim,
 )
@@ -75,7 +74,7 @@ async def get_work_item(scope: Scope, db: Db, key: str) -> WorkItemOut:
 async def create_work_item(scope: Scope, db: Db, data: WorkItemCreate) -> WorkItemOut:
     """Raises Conflict `key_taken` or `key_in_other_project`."""
     scope.require_write()
-    same = everywhere(scope).select(WorkItem).where(WorkItem.key == data.key)
+    same = scope.account_wide().select(WorkItem).where(WorkItem.key == data.key)
     taken = await db.session.scalar(same)
     if taken is not None:
         if scope.strict and taken.project_id != scope.project_id:
@@ -132,7 +131,7 @@ async def move_work_item(scope: Scope, db: Db, key: str, project_id: int | None)
     item.project_id = project_id
     await db.session.flush()  # the answer is read by a statement of its own
     _record(scope, db, item, "moved")
-    return await get_work_item(everywhere(scope), db, key)
+    return await get_work_item(scope.account_wide(), db, key)
 
 
 async def list_tracks(scope: Scope, db: Db) -> list[TrackOut]:
