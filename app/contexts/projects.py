@@ -84,6 +84,14 @@ async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
     feed.record(scope, db, "project.deleted", project_id, project_id=project_id)
 
 
+async def require_visible_project(scope: Scope, db: Db, project_id: int | None) -> None:
+    """For moving something there. Raises Invalid for a project that is not visible."""
+    if project_id is None:
+        return
+    if await db.session.scalar(scope.select(Project).where(Project.id == project_id)) is None:
+        raise Invalid.field("project_id", "is not a visible project")
+
+
 async def list_components(
     scope: Scope,
     db: Db,
@@ -172,8 +180,7 @@ async def _component_project(scope: Scope, db: Db, project_id: int | None) -> in
         return scope.project_id
     if scope.project_id not in {None, project_id}:
         raise Invalid.field("project_id", "is not the project of this request")
-    if await db.session.scalar(scope.select(Project).where(Project.id == project_id)) is None:
-        raise Invalid.field("project_id", "is not a visible project")
+    await require_visible_project(scope, db, project_id)
     return project_id
 
 

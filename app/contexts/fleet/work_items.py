@@ -7,7 +7,6 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app import feed
-from app.contexts.fleet.agents import require_visible_project
 from app.contexts.fleet.holding import Changed, close_claims, lock_agents, retried
 from app.contexts.fleet.views import (
     AVAILABILITY,
@@ -16,6 +15,7 @@ from app.contexts.fleet.views import (
     item_columns,
     with_claim,
 )
+from app.contexts.projects import require_visible_project
 from app.db import Db
 from app.documents import clean
 from app.errors import Conflict, NotFound

@@ -16,10 +16,11 @@ from app.contexts.orchestrations.common import (
     require_not_final,
 )
 from app.contexts.orchestrations.decisions import refuse_pending, request_missing_decisions
+from app.contexts.projects import require_visible_project
 from app.db import Db
 from app.documents import clean, merge_patch
 from app.errors import Invalid
-from app.models import Orchestration, Project
+from app.models import Orchestration
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.orchestrations import OrchestrationCreate, OrchestrationUpdate, Performance
@@ -128,10 +129,7 @@ async def move_orchestration(
     """The one way to another project. Raises Invalid for a project that is not visible."""
     session = await lock_alone(scope, db, session_id)
     scope.require_admin()
-    if project_id is not None:
-        visible = scope.select(Project).where(Project.id == project_id)
-        if await db.session.scalar(visible) is None:
-            raise Invalid.field("project_id", "is not a visible project")
+    await require_visible_project(scope, db, project_id)
     session.project_id = project_id
     record(scope, db, session, "moved")
     return session

@@ -8,11 +8,12 @@ from sqlalchemy import Select, null
 from sqlalchemy.exc import IntegrityError
 
 from app import feed
+from app.contexts.projects import require_visible_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.db import Db
 from app.documents import clean
 from app.errors import Invalid, from_violation
-from app.models import Device, OrchestrationNature, Project
+from app.models import Device, OrchestrationNature
 from app.models.base import new_uuid
 from app.models.runs import KNOWN_NATURES
 from app.paging import PageRequest, fetch_page
@@ -86,7 +87,7 @@ async def move_device(scope: Scope, db: Db, device_id: str, project_id: int | No
     """The one way to another project. Raises Invalid for a project that is not visible."""
     device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_admin()
-    await require_project(scope, db, project_id)
+    await require_visible_project(scope, db, project_id)
     device.project_id = project_id
     await _saved(db, device)
     _record(scope, db, device, "moved")
@@ -141,15 +142,6 @@ async def delete_nature(scope: Scope, db: Db, nature_id: str) -> None:
     scope.require_admin()
     await _delete(db, nature, "fk_orchestration_session_nature")
     feed.record(scope, db, "nature.deleted", nature_id)
-
-
-async def require_project(scope: Scope, db: Db, project_id: int | None) -> None:
-    """Raises Invalid for a project that is not visible."""
-    if project_id is None:
-        return
-    visible = scope.select(Project).where(Project.id == project_id)
-    if await db.session.scalar(visible) is None:
-        raise Invalid.field("project_id", "is not a visible project")
 
 
 def _nature(scope: Scope, nature_id: str) -> Select[tuple[OrchestrationNature]]:

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from sqlalchemy import func
 
 from app import feed
-from app.contexts.runs.devices import require_project
+from app.contexts.projects import require_visible_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.contexts.runs.statements import COUNTS
 from app.db import Db
@@ -130,7 +130,7 @@ async def move_run(scope: Scope, db: Db, run_id: str, project_id: int | None) ->
     """The one way to another project. Raises Invalid for a project that is not visible."""
     run = await _locked(scope, db, run_id)
     scope.require_admin()
-    await require_project(scope, db, project_id)
+    await require_visible_project(scope, db, project_id)
     run.project_id = project_id
     _record(scope, db, run, "moved")
     return run

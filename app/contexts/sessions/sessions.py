@@ -7,12 +7,13 @@ from msgspec import UNSET
 from sqlalchemy import func
 
 from app import feed
+from app.contexts.projects import require_visible_project
 from app.contexts.sessions.listing import is_outside
 from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
 from app.documents import clean, clean_text, merge_patch
 from app.errors import Conflict, Invalid
-from app.models import Component, Project, Session
+from app.models import Component, Session
 from app.schemas.sessions import SessionCreate, SessionUpdate
 from app.scope import Scope, locked
 
@@ -124,10 +125,7 @@ async def move_session(scope: Scope, db: Db, session_id: int, project_id: int | 
     that is not visible."""
     scope.require_admin()
     session = await _locked(scope, db, session_id)
-    if project_id is not None:
-        visible = scope.select(Project).where(Project.id == project_id)
-        if await db.session.scalar(visible) is None:
-            raise Invalid.field("project_id", "is not a visible project")
+    await require_visible_project(scope, db, project_id)
     if session.project_id != project_id:
         session.project_id, session.component_id = project_id, None
     return await _changed(scope, db, session, "moved")
