@@ -19,7 +19,7 @@ from app.models import (
     WorkItem,
 )
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import Page, given
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
 from app.schemas.toolchain import toolchain_of
 from app.scope import Scope, locked, one
@@ -60,7 +60,7 @@ async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpd
     if isinstance(data.settings, dict):
         toolchain_of(data.settings)
     project = await locked(db, scope.select(Project).where(Project.id == project_id))
-    await _apply_changes(db, project, _given(data))
+    await _apply_changes(db, project, given(data))
     feed.record(scope, db, "project.updated", project.id, project_id=project.id)
     return project
 
@@ -137,7 +137,7 @@ async def update_component(
     component = await locked(db, scope.select(Component).where(Component.id == component_id))
     if isinstance(data.parent_component_id, int):
         await _refuse_circle(scope, db, component, data.parent_component_id)
-    await _apply_changes(db, component, _given(data))
+    await _apply_changes(db, component, given(data))
     feed.record(scope, db, "component.updated", component.id, project_id=component.project_id)
     return component
 
@@ -158,12 +158,6 @@ async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
     )
     await db.session.delete(component)
     feed.record(scope, db, "component.deleted", component_id, project_id=component.project_id)
-
-
-def _given(data: msgspec.Struct) -> dict[str, Any]:
-    """The fields of a PATCH body that were there, null included."""
-    fields = msgspec.structs.asdict(data)
-    return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
 
 
 async def _apply_changes(db: Db, row: Project | Component, changes: dict[str, Any]) -> None:

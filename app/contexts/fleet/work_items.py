@@ -21,7 +21,7 @@ from app.documents import clean
 from app.errors import Conflict, NotFound
 from app.models import Claim, WorkItem
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import Page, given
 from app.schemas.fleet import (
     ReleaseReason,
     TrackOut,
@@ -161,11 +161,7 @@ async def list_tracks(scope: Scope, db: Db) -> list[TrackOut]:
 
 async def _update(scope: Scope, db: Db, key: str, data: WorkItemUpdate) -> WorkItemOut:
     item, claim = await _lock_with_holder(scope, db, key)
-    changes = {
-        name: _clean(name, value)
-        for name, value in msgspec.structs.asdict(data).items()
-        if value is not msgspec.UNSET
-    }
+    changes = {name: _clean(name, value) for name, value in given(data).items()}
     if claim is not None and changes.get("status", "open") != "open":
         reason: ReleaseReason = "completed" if changes["status"] == "done" else "manual"
         await close_claims(scope, db, [claim.session_id], reason, "idle")

@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 from sqlalchemy import Select, null
 from sqlalchemy.exc import IntegrityError
 
@@ -17,7 +16,7 @@ from app.models import Device, OrchestrationNature
 from app.models.base import new_uuid
 from app.models.runs import KNOWN_NATURES
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import Page, given
 from app.schemas.runs import DeviceCreate, DeviceUpdate, NatureCreate, NatureUpdate
 from app.scope import Scope, locked, one
 
@@ -67,7 +66,7 @@ async def update_device(scope: Scope, db: Db, device_id: str, data: DeviceUpdate
     """Raises Conflict `device_exists`."""
     device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_write()
-    for name, value in _given(data).items():
+    for name, value in given(data).items():
         setattr(device, name, value if name in {"name", "boundary"} else clean(value))
     _require_indexable(device.state, device.name, device.boundary)
     await _saved(db, device)
@@ -129,7 +128,7 @@ async def update_nature(
 ) -> OrchestrationNature:
     nature = await locked(db, _nature(scope, nature_id))
     scope.require_write()
-    for name, value in _given(data).items():
+    for name, value in given(data).items():
         setattr(nature, name, clean(value))
     await _saved(db, nature)
     feed.record(scope, db, "nature.updated", nature_id)
@@ -147,12 +146,6 @@ async def delete_nature(scope: Scope, db: Db, nature_id: str) -> None:
 def _nature(scope: Scope, nature_id: str) -> Select[tuple[OrchestrationNature]]:
     key = OrchestrationNature.orchestration_nature_id
     return scope.select(OrchestrationNature).where(key == nature_id)
-
-
-def _given(data: msgspec.Struct) -> dict[str, Any]:
-    """The fields of a PATCH body that were there, null included."""
-    fields = msgspec.structs.asdict(data)
-    return {name: value for name, value in fields.items() if value is not UNSET}
 
 
 def _require_indexable(state: Any, name: str, boundary: str | None) -> None:
