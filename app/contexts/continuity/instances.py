@@ -4,10 +4,11 @@ import datetime
 import secrets
 import string
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import func
+from sqlalchemy import Select, func
 
 from app import feed
 from app.contexts.continuity.appending import append
@@ -16,7 +17,7 @@ from app.db import Db
 from app.documents import clean
 from app.errors import Conflict, Invalid, NotFound
 from app.models import SupervisorSession
-from app.paging import PageRequest, fetch_page
+from app.paging import Key, PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.continuity import EventInput, Heartbeat, InstanceRegister
 from app.scope import Scope, locked, one
@@ -25,6 +26,8 @@ CHECKPOINT_ADVISED_PERCENT = 80
 MATCHES_SHOWN = 10
 HEARTBEAT_EVENT_PERIOD = datetime.timedelta(minutes=1)
 STALE_BATCH = 100
+Row = TypeVar("Row", bound=tuple[Any, ...])
+
 _SUFFIX = string.ascii_lowercase + string.digits
 _REGISTER = """
 INSERT INTO supervisor_sessions (account_id, instance_id, project, instance_type, context_percent,
@@ -62,6 +65,14 @@ async def list_instances(
         statement = statement.where(SupervisorSession.last_heartbeat < func.now() - silence)
     keys = [SupervisorSession.created_at, SupervisorSession.instance_id]
     return await fetch_page(db, statement, keys, request)
+
+
+def of_listed(scope: Scope, statement: Select[Row], instance_id: Key) -> Select[Row]:
+    """Rows of the instances that a list shows."""
+    if scope.project_id is None:
+        return statement
+    listed = scope.select_listed(SupervisorSession)
+    return statement.where(instance_id.in_(listed.with_only_columns(SupervisorSession.instance_id)))
 
 
 async def get_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
