@@ -1,6 +1,6 @@
 """What there is to do, and what of it can be done next."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from sqlalchemy import func
@@ -24,6 +24,7 @@ from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page, given
 from app.schemas.fleet import (
     ReleaseReason,
+    Track,
     TrackOut,
     WorkItemCreate,
     WorkItemOut,
@@ -33,7 +34,6 @@ from app.schemas.fleet import (
 from app.schemas.rendering import rendered
 from app.scope import Scope, locked
 
-TRACKS = ("A", "B", "C", "STANDALONE")
 _TEXTS = frozenset({"title", "description"})
 
 
@@ -156,7 +156,7 @@ async def list_tracks(scope: Scope, db: Db) -> list[TrackOut]:
     labelled = [column.label(name) for name, column in columns.items()]
     rows = await db.connection.execute(statement.with_only_columns(WorkItem.track, *labelled))
     found = {row.track: row._asdict() for row in rows}
-    return [_track(track, found.get(track, {})) for track in TRACKS]
+    return [_track(track, found.get(track, {})) for track in get_args(Track)]
 
 
 async def _update(scope: Scope, db: Db, key: str, data: WorkItemUpdate) -> WorkItemOut:
