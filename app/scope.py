@@ -72,8 +72,12 @@ class Scope(Tenant, frozen=True, kw_only=True):
         if self.role not in _WRITERS:
             raise Forbidden
 
+    @property
+    def is_administrator(self) -> bool:
+        return self.role in _ADMINISTRATORS
+
     def require_admin(self) -> None:
-        if self.role not in _ADMINISTRATORS:
+        if not self.is_administrator:
             raise Forbidden
 
     def require_owner(self) -> None:
