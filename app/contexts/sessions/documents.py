@@ -2,8 +2,6 @@
 
 import datetime
 import hashlib
-from collections.abc import Callable
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
@@ -24,14 +22,12 @@ from app.schemas.sessions import (
 SUMMARY_CHARACTERS = 200
 
 
-def stored_interaction(
-    posted: InteractionInput, now: datetime.datetime, new_id: Callable[[], UUID] = new_uuid
-) -> StoredInteraction:
+def stored_interaction(posted: InteractionInput, now: datetime.datetime) -> StoredInteraction:
     """Without its `seq`, which only the session's history can give."""
     result = posted.result
     kept = posted if is_clean(posted) else _clean_interaction(posted)
     return StoredInteraction(
-        id=posted.id or new_id(),
+        id=posted.id or new_uuid(),
         seq=0,
         step_name=posted.step_name,
         command=_stored_command(kept.command, now),
