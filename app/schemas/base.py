@@ -25,6 +25,12 @@ class Input(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A request body: a field nobody knows is an error, so that a typo never passes silently."""
 
 
+class Move(Input):
+    """To another project, or to none."""
+
+    project_id: RowId | None
+
+
 def given(data: Input) -> dict[str, Any]:
     """The fields of a PATCH body that were there, null included."""
     fields = msgspec.structs.asdict(data)
