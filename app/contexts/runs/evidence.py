@@ -204,8 +204,8 @@ async def _refuse_strangers(scope: Scope, db: Db, run_id: str, batch: _Batch) ->
         for index, value in batch.values(name):
             earlier = own and order.get(value, index) < index
             if value not in known and not earlier:
-                message = f"is not an {key_name.rpartition('_')[0].rpartition('_')[2]}"
-                errors.append(FieldError(batch.path(index, name), f"{message} of this run"))
+                message = f"is no {key_name.split('_')[-2]} of this run"
+                errors.append(FieldError(batch.path(index, name), message))
     if batch.kind.key == RELATION.key:
         errors += [
             FieldError(batch.path(index, "issue_id_rel"), "is the issue itself")
