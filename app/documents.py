@@ -1,10 +1,12 @@
 """JSON documents on their way into the database: without secrets, cut to size, patched."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from app.redaction import is_suspicious, redact_document, redact_text
+
+Document = TypeVar("Document")
 
 _encode = msgspec.json.Encoder().encode
 MAX_STRING_BYTES = 256 * 1024
@@ -15,9 +17,10 @@ def clean_text(text: str) -> str:
     return truncate(redact_text(text))
 
 
-def clean(document: Any) -> Any:
+def clean(document: Document) -> Document:
     """A JSON value without secrets, each of its strings at most 256 KiB."""
-    return truncate_all(redact_document(document))
+    cleaned: Document = truncate_all(redact_document(document))
+    return cleaned
 
 
 def is_clean(document: Any) -> bool:

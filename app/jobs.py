@@ -7,11 +7,12 @@ import time
 
 import asyncpg
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from app import feed
 from app.contexts import continuity, fleet, idempotency
 from app.db import Database, Role
-from app.errors import Unavailable
+from app.errors import AppError
 from app.schemas.retention import Expired
 from app.scope import Scope
 from app.settings import Settings
@@ -35,18 +36,20 @@ class Jobs:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self.run())
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """For ever, whatever PostgreSQL says: nobody else would begin it again."""
+        lost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, AppError)
         while True:
             try:
                 await self.run_once()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable) as error:
+            except lost as error:
                 _log.warning("background work failed", reason=str(error))
             await asyncio.sleep(PERIOD_SECONDS)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Label, Select, tuple_
+from sqlalchemy import ColumnClause, Label, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import Db
@@ -16,7 +16,7 @@ from app.models.base import Base
 from app.schemas.base import MAX_BIGINT, Page
 
 Row = TypeVar("Row", bound=Base)
-Key = InstrumentedAttribute[Any] | Label[Any]
+Key = InstrumentedAttribute[Any] | Label[Any] | ColumnClause[Any]
 
 
 class PageRequest(NamedTuple):

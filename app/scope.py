@@ -3,6 +3,7 @@
 import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Delete, Select, Update, delete, select, update
 
 from app.db import Db, Role, Tenant
@@ -58,6 +59,10 @@ class Scope(Tenant, frozen=True, kw_only=True):
             fields.setdefault("project_id", self.project_id)
         return model(account_id=self.account_id, **fields)
 
+    def account_wide(self) -> "Scope":
+        """Whatever the project: a client's ids are unique, and its items taken, in the account."""
+        return msgspec.structs.replace(self, project_id=None, strict=False)
+
     @property
     def strict_project_id(self) -> int | None:
         """For hot statements: the only project that exists, or None for the whole account."""
@@ -67,8 +72,12 @@ class Scope(Tenant, frozen=True, kw_only=True):
         if self.role not in _WRITERS:
             raise Forbidden
 
+    @property
+    def is_administrator(self) -> bool:
+        return self.role in _ADMINISTRATORS
+
     def require_admin(self) -> None:
-        if self.role not in _ADMINISTRATORS:
+        if not self.is_administrator:
             raise Forbidden
 
     def require_owner(self) -> None:

@@ -116,7 +116,6 @@ def test_public_context_functions_take_the_scope_first() -> None:
                 "app/cli/serve.py",
                 "app/contexts/accounts/authentication.py",
                 "app/contexts/accounts/members.py",
-                "app/contexts/accounts/tokens.py",
                 "app/jobs.py",
                 "app/scope.py",
                 "app/stream/hub.py",

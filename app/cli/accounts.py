@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from app.cli.local import data_dir_option, with_database
-from app.cli.output import json_option, print_json
+from app.cli.output import choice, json_option, print_json
 from app.contexts import accounts
 from app.db import Database, Role, Tenant
 from app.errors import Invalid
@@ -28,10 +28,6 @@ from app.schemas.rendering import rendered
 account_option = click.option("--account", "account_id", type=int, required=True, help="Its id.")
 email_option = click.option("--email", required=True)
 _NOBODY = Tenant(account_id=0, role=Role.SYSTEM)
-
-
-def _choice(literal: Any) -> click.Choice[str]:
-    return click.Choice(literal.__args__)
 
 
 @click.group()
@@ -74,7 +70,7 @@ def member() -> None:
 @member.command("add")
 @account_option
 @email_option
-@click.option("--role", type=_choice(MemberRole), required=True)
+@click.option("--role", type=choice(MemberRole), required=True)
 @data_dir_option
 @json_option
 def add_member(account_id: int, email: str, role: str, data_dir: Path, *, as_json: bool) -> None:
@@ -102,7 +98,7 @@ def token() -> None:
 @account_option
 @email_option
 @click.option("--project", "project_id", type=int, help="The only project it may see.")
-@click.option("--scope", type=_choice(TokenScope), default="write", show_default=True)
+@click.option("--scope", type=choice(TokenScope), default="write", show_default=True)
 @click.option("--expires-in-days", type=click.IntRange(1, 36500))
 @click.option("--name", default="command line", show_default=True)
 @data_dir_option

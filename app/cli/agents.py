@@ -6,13 +6,11 @@ from urllib.parse import quote
 import click
 
 from app.cli.client import request
-from app.cli.output import json_option, show_fields
-from app.cli.runs import cell, cursor_option, given, limit_option, show_page
+from app.cli.output import cell, choice, given, json_option, page_options, show_fields, show_page
+from app.schemas.fleet import AgentStatus, Track
 
-TRACKS = ["A", "B", "C", "STANDALONE"]
-_STATUSES = ["active", "idle", "stale", "released"]
 _REASONS = ["manual", "completed", "conflict"]
-track_option = click.option("--track", type=click.Choice(TRACKS))
+track_option = click.option("--track", type=choice(Track))
 
 
 @click.group()
@@ -21,14 +19,13 @@ def agents() -> None:
 
 
 @agents.command("list")
-@click.option("--status", type=click.Choice(_STATUSES), multiple=True)
+@click.option("--status", type=choice(AgentStatus), multiple=True)
 @track_option
 @click.option("--codebase")
 @click.option("--hostname")
 @click.option("--holding/--free", default=None, help="Only those that hold a work item, or none.")
 @click.option("--stuck", is_flag=True, help="Only those that wait for a person.")
-@limit_option
-@cursor_option
+@page_options
 @json_option
 def list_agents(
     status: tuple[str, ...],

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import httpx
 
-from app.cli.credentials import load_credentials
+from app.cli.credentials import Credentials, load_credentials
 
 RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 30.0
@@ -16,6 +16,14 @@ class Refused(click.ClickException):
     """The server said no."""
 
     exit_code = 1
+
+
+def require_credentials() -> Credentials:
+    """Raises UsageError without a token."""
+    credentials = load_credentials()
+    if credentials is None:
+        raise click.UsageError("no token: set AGENT_SESSIONS_TOKEN or run `agent-sessions login`")
+    return credentials
 
 
 def request(method: str, path: str, **options: Any) -> Any:
@@ -72,9 +80,7 @@ def _send(method: str, path: str, **options: Any) -> httpx.Response:
 
 
 def _request(method: str, path: str, **options: Any) -> httpx.Response:
-    credentials = load_credentials()
-    if credentials is None:
-        raise click.UsageError("no token: set AGENT_SESSIONS_TOKEN or run `agent-sessions login`")
+    credentials = require_credentials()
     return httpx.request(
         method,
         f"{credentials.url}{path}",

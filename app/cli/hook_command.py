@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from app.cli.credentials import load_credentials
+from app.cli.client import require_credentials
 from app.cli.hook import Sender, flush, main
 from app.cli.output import json_option, print_json
 from app.cli.spool import spool_of
@@ -23,9 +23,7 @@ def hook(agent: str, event: str | None, *, flushes: bool, as_json: bool) -> None
     """
     if not flushes:
         sys.exit(main([agent] if event is None else [agent, event]))
-    credentials = load_credentials()
-    if credentials is None:
-        raise click.UsageError("no token: set AGENT_SESSIONS_TOKEN or run `agent-sessions login`")
+    credentials = require_credentials()
     spool = spool_of(credentials)
     if not spool.folder.exists():
         result = {"delivered": 0, "refused": 0, "left": 0, "dropped": 0}

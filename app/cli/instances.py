@@ -6,7 +6,18 @@ from urllib.parse import quote
 import click
 
 from app.cli.client import request
-from app.cli.output import json_option, print_json, print_table
+from app.cli.output import (
+    choice,
+    given,
+    json_option,
+    page_options,
+    print_json,
+    print_table,
+    show_fields,
+    show_page,
+    when,
+)
+from app.schemas.continuity import InstanceStatus
 
 
 @click.group()
@@ -16,25 +27,18 @@ def instances() -> None:
 
 @instances.command("list")
 @click.option("--project", help="The project's name as the agents gave it.")
-@click.option("--status", type=click.Choice(["active", "stale", "closed"]), multiple=True)
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--cursor", help="The next_cursor of the page before.")
+@click.option("--status", type=choice(InstanceStatus), multiple=True)
+@page_options
 @json_option
 def list_instances(
     project: str | None, status: tuple[str, ...], limit: int, cursor: str | None, *, as_json: bool
 ) -> None:
     """The newest instances first."""
-    given = {"project": project, "status": list(status), "limit": limit, "cursor": cursor}
-    page = request("GET", "/api/instances", params={k: v for k, v in given.items() if v})
-    if as_json:
-        print_json(page)
-        return
+    parameters = {"project": project, "status": list(status), "limit": limit, "cursor": cursor}
+    page = request("GET", "/api/instances", params=given(parameters))
     columns = ["instance_id", "status", "project", "context_percent", "current_epic"]
-    print_table(
-        [*columns, "last_heartbeat"],
-        [(*(row[name] for name in columns), _time(row["last_heartbeat"])) for row in page["data"]],
-    )
-    _print_more(page)
+    rows = [(*(row[name] for name in columns), when(row["last_heartbeat"])) for row in page["data"]]
+    show_page(page, [*columns, "last_heartbeat"], rows, as_json=as_json)
 
 
 @instances.command("show")
@@ -42,33 +46,19 @@ def list_instances(
 @json_option
 def show_instance(instance_id: str, *, as_json: bool) -> None:
     """One instance, by its id or the beginning of it."""
-    instance = request("GET", f"/api/instances/{quote(instance_id, safe='')}")
-    if as_json:
-        print_json(instance)
-        return
-    for name, value in instance.items():
-        if value is not None:
-            click.echo(f"{name}: {value}")
+    show_fields(request("GET", f"/api/instances/{quote(instance_id, safe='')}"), as_json=as_json)
 
 
 @instances.command("timeline")
 @click.argument("instance_id")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--cursor", help="The next_cursor of the page before.")
+@page_options
 @json_option
 def show_timeline(instance_id: str, limit: int, cursor: str | None, *, as_json: bool) -> None:
     """Events, commands and checkpoints of an instance, newest first."""
-    parameters: dict[str, Any] = {"limit": limit, **({"cursor": cursor} if cursor else {})}
     path = f"/api/instances/{quote(instance_id, safe='')}/timeline"
-    page = request("GET", path, params=parameters)
-    if as_json:
-        print_json(page)
-        return
-    print_table(
-        ["at", "kind", "what"],
-        [(_time(row["at"]), row["kind"], _what(row)) for row in page["data"]],
-    )
-    _print_more(page)
+    page = request("GET", path, params=given({"limit": limit, "cursor": cursor}))
+    rows = [(when(row["at"]), row["kind"], _what(row)) for row in page["data"]]
+    show_page(page, ["at", "kind", "what"], rows, as_json=as_json)
 
 
 @instances.command("resume")
@@ -98,12 +88,3 @@ def _what(row: dict[str, Any]) -> str:
     if row["kind"] == "checkpoint":
         return f"{entry['sequence_num']} {entry['checkpoint_type']}"
     return f"{entry['action']} ({'ok' if entry['success'] else 'failed'})"
-
-
-def _time(instant: str) -> str:
-    return instant[:19].replace("T", " ")
-
-
-def _print_more(page: dict[str, Any]) -> None:
-    if page["next_cursor"]:
-        click.echo(f"more: --cursor {page['next_cursor']}")

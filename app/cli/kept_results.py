@@ -1,11 +1,10 @@
 """Results that are not posted yet, where the next run finds them."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
-from app.cli.credentials import write_secret
+from app.cli.credentials import state_folder, write_secret
 
 
 class KeptResult(msgspec.Struct, kw_only=True):
@@ -41,5 +40,4 @@ def find_kept(url: str, session_id: int) -> list[KeptResult]:
 
 
 def _folder() -> Path:
-    configured = os.environ.get("XDG_STATE_HOME")
-    return Path(configured or Path.home() / ".local" / "state") / "agent-sessions" / "results"
+    return state_folder() / "results"

@@ -1,6 +1,6 @@
 """`orchestrations` and `decisions`: what agents do together, and what waits for a person."""
 
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import click
@@ -8,11 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from app.cli.client import request
-from app.cli.output import json_option, print_json
-from app.cli.runs import cursor_option, given, limit_option, show_page, when
-
-_STATUSES = ["active", "paused", "completed", "failed", "cancelled"]
-_DECISIONS = ["pending", "approved", "rejected", "withdrawn"]
+from app.cli.output import choice, given, json_option, page_options, print_json, show_page, when
+from app.schemas.orchestrations import DecisionStatus, OrchestrationStatus
 
 
 @click.group()
@@ -21,11 +18,10 @@ def orchestrations() -> None:
 
 
 @orchestrations.command("list")
-@click.option("--status", type=click.Choice(_STATUSES), multiple=True)
+@click.option("--status", type=choice(OrchestrationStatus), multiple=True)
 @click.option("--type", "session_type", help="Such as venture_workflow.")
 @click.option("--agent", type=click.UUID, help="Only those it takes part in.")
-@limit_option
-@cursor_option
+@page_options
 @json_option
 def list_orchestrations(
     status: tuple[str, ...],
@@ -71,8 +67,7 @@ def show_orchestration(orchestration_id: UUID, *, as_json: bool) -> None:
 
 @orchestrations.command("actions")
 @click.argument("orchestration_id", type=click.UUID)
-@limit_option
-@cursor_option
+@page_options
 @json_option
 def list_actions(orchestration_id: UUID, limit: int, cursor: str | None, *, as_json: bool) -> None:
     """Its actions, the last created first."""
@@ -136,10 +131,12 @@ def decisions() -> None:
 
 @decisions.command("list")
 @click.option(
-    "--status", type=click.Choice([*_DECISIONS, "all"]), default="pending", show_default=True
+    "--status",
+    type=click.Choice([*get_args(DecisionStatus), "all"]),
+    default="pending",
+    show_default=True,
 )
-@limit_option
-@cursor_option
+@page_options
 @json_option
 def list_decisions(status: str, limit: int, cursor: str | None, *, as_json: bool) -> None:
     """The last requested first."""

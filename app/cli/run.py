@@ -13,8 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from app.cli.client import Refused, code_of, post_patiently, reason
-from app.cli.credentials import load_credentials
+from app.cli.client import Refused, code_of, post_patiently, reason, require_credentials
 from app.cli.execution import execute
 from app.cli.kept_results import KeptResult, find_kept
 from app.cli.output import json_option
@@ -76,7 +75,7 @@ class Runner:
 
     def _post_kept(self) -> str:
         status = "active"
-        for kept in find_kept(_url(), self._session_id):
+        for kept in find_kept(require_credentials().url, self._session_id):
             if self._yes or click.confirm(
                 f"The result of {kept.step} was not posted. Post it now?", default=True, err=True
             ):
@@ -95,7 +94,7 @@ class Runner:
         if not self._yes:
             click.confirm("Run it?", default=True, abort=True, err=True)
         kept = KeptResult(
-            url=_url(),
+            url=require_credentials().url,
             session_id=self._session_id,
             interaction_id=interaction["id"],
             step=step,
@@ -134,11 +133,6 @@ class Runner:
     def _print(self, document: dict[str, Any]) -> None:
         if self._as_json:
             click.echo(msgspec.json.encode(document))
-
-
-def _url() -> str:
-    credentials = load_credentials()
-    return credentials.url if credentials else ""
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -1,12 +1,11 @@
 """`runs`: what jobs did on devices, from a terminal."""
 
-from typing import Any
 from urllib.parse import quote
 
 import click
 
 from app.cli.client import request, request_text
-from app.cli.output import json_option, print_json, print_table
+from app.cli.output import cell, given, json_option, page_options, print_json, show_page, when
 
 _REPORTS = (
     "by-device",
@@ -18,8 +17,6 @@ _REPORTS = (
     "remediations",
     "logs",
 )
-limit_option = click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-cursor_option = click.option("--cursor", help="The next_cursor of the page before.")
 
 
 @click.group()
@@ -31,8 +28,7 @@ def runs() -> None:
 @click.option("--device", help="The id of a device.")
 @click.option("--nature", help="The id of a nature, such as transform-csv.")
 @click.option("--finished/--running", default=None, help="Only those that are, or are not, over.")
-@limit_option
-@cursor_option
+@page_options
 @json_option
 def list_runs(
     device: str | None,
@@ -84,8 +80,7 @@ def show_run(run_id: str, *, as_json: bool) -> None:
 @runs.command("report")
 @click.argument("name", type=click.Choice(_REPORTS))
 @click.option("--run", "run_id", help="Only about this run.")
-@limit_option
-@cursor_option
+@page_options
 @json_option
 def report_runs(
     name: str, run_id: str | None, limit: int, cursor: str | None, *, as_json: bool
@@ -96,28 +91,3 @@ def report_runs(
     columns = list(page["data"][0]) if page["data"] else []
     rows = [[cell(value) for value in row.values()] for row in page["data"]]
     show_page(page, columns, rows, as_json=as_json)
-
-
-def given(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Those that were given."""
-    return {name: value for name, value in parameters.items() if value not in (None, [])}
-
-
-def show_page(page: Any, columns: list[str], rows: list[Any], *, as_json: bool) -> None:
-    """The page as the server sent it, or as a table that says how to go on."""
-    if as_json:
-        print_json(page)
-        return
-    print_table(columns, rows)
-    if page["next_cursor"]:
-        click.echo(f"more: --cursor {page['next_cursor']}")
-
-
-def when(instant: str | None) -> str:
-    return "" if instant is None else instant[:19].replace("T", " ")
-
-
-def cell(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value).partition("\n")[0]

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from app.cli.client import request
-from app.cli.output import json_option, print_json, print_table
+from app.cli.output import choice, given, json_option, page_options, print_json, show_page, when
 from app.cli.tail import follow
+from app.schemas.sessions import Environment, SessionStatus
 
 _MARKS = {"ok": "✓", "error": "✗", "warning": "!", None: "…"}
 _COLUMN_WIDTH = 60
@@ -20,12 +21,11 @@ def sessions() -> None:
 
 
 @sessions.command("list")
-@click.option("--status", type=click.Choice(["active", "complete", "failed"]), multiple=True)
+@click.option("--status", type=choice(SessionStatus), multiple=True)
 @click.option("--type", "session_type", help="Such as ComponentCodingSessions.")
 @click.option("--needs-input", is_flag=True, help="Only those that wait for a person.")
 @click.option("--search", help="Part of the title.")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
-@click.option("--cursor", help="The next_cursor of the page before.")
+@page_options
 @json_option
 def list_sessions(
     status: tuple[str, ...],
@@ -46,28 +46,21 @@ def list_sessions(
         "limit": limit,
         "cursor": cursor,
     }
-    given = {name: value for name, value in parameters.items() if value not in (None, [])}
-    page = request("GET", "/api/sessions", params=given)
-    if as_json:
-        print_json(page)
-        return
-    print_table(
-        ["id", "status", "type", "title", "#", "last", "updated"],
-        [
-            (
-                row["id"],
-                "waits" if row["needs_input"] else row["status"],
-                row["type"],
-                _short(row["title"]),
-                row["interaction_count"],
-                _last(row["last_interaction"]),
-                row["updated_at"][:19].replace("T", " "),
-            )
-            for row in page["data"]
-        ],
-    )
-    if page["next_cursor"]:
-        click.echo(f"more: --cursor {page['next_cursor']}")
+    page = request("GET", "/api/sessions", params=given(parameters))
+    columns = ["id", "status", "type", "title", "#", "last", "updated"]
+    rows = [
+        (
+            row["id"],
+            "waits" if row["needs_input"] else row["status"],
+            row["type"],
+            _short(row["title"]),
+            row["interaction_count"],
+            _last(row["last_interaction"]),
+            when(row["updated_at"]),
+        )
+        for row in page["data"]
+    ]
+    show_page(page, columns, rows, as_json=as_json)
 
 
 @sessions.command("show")
@@ -104,7 +97,7 @@ def tail_session(session_id: int, *, as_json: bool) -> None:
 @click.option("--type", "session_type", required=True, help="One of `sessions types`.")
 @click.option("--title", help="What it is about.")
 @click.option("--component", "component_id", type=click.IntRange(1), help="Id of a component.")
-@click.option("--environment", type=click.Choice(["local", "vscode"]))
+@click.option("--environment", type=choice(Environment))
 @json_option
 def create_session(
     session_type: str,
@@ -115,9 +108,8 @@ def create_session(
     as_json: bool,
 ) -> None:
     """Begin a session, in the project of its component or else in your active one."""
-    given = {"title": title, "component_id": component_id, "environment": environment}
-    body = {name: value for name, value in given.items() if value is not None}
-    session = request("POST", "/api/sessions", json={"type": session_type, **body})
+    fields = {"title": title, "component_id": component_id, "environment": environment}
+    session = request("POST", "/api/sessions", json={"type": session_type, **given(fields)})
     if as_json:
         print_json(session)
     else:
@@ -145,13 +137,8 @@ def next_command(session_id: int, *, as_json: bool) -> None:
 def list_session_types(*, as_json: bool) -> None:
     """The types of sessions that the server knows, and their steps."""
     page = request("GET", "/api/session-types")
-    if as_json:
-        print_json(page)
-        return
-    print_table(
-        ["name", "title", "steps"],
-        [(row["name"], row["title"], " → ".join(row["steps"])) for row in page["data"]],
-    )
+    rows = [(row["name"], row["title"], " → ".join(row["steps"])) for row in page["data"]]
+    show_page(page, ["name", "title", "steps"], rows, as_json=as_json)
 
 
 def _print_interaction(console: Console, interaction: dict[str, Any]) -> None:

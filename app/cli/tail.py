@@ -8,8 +8,8 @@ from typing import Any
 import click
 import httpx
 
-from app.cli.client import Refused, reason
-from app.cli.credentials import Credentials, load_credentials
+from app.cli.client import Refused, reason, require_credentials
+from app.cli.credentials import Credentials
 from app.cli.output import json_option
 
 # Longer than the server's pings are apart: silence beyond it is a lost connection.
@@ -28,9 +28,7 @@ def tail(session_id: int | None, after: int | None, *, as_json: bool) -> None:
 
 def follow(session_id: int | None, after: int | None = None, *, as_json: bool) -> None:
     """Reconnects behind the last event it has shown."""
-    credentials = load_credentials()
-    if credentials is None:
-        raise click.UsageError("no token: set AGENT_SESSIONS_TOKEN or run `agent-sessions login`")
+    credentials = require_credentials()
     while True:
         try:
             for event in _events(credentials, session_id, after):

@@ -7,10 +7,17 @@ import click
 
 from app.cli.agents import track_option
 from app.cli.client import request
-from app.cli.output import json_option, print_json, print_table, show_fields
-from app.cli.runs import cursor_option, given, limit_option, show_page, when
-
-_AVAILABILITIES = ["available", "track_busy", "blocked", "claimed", "done"]
+from app.cli.output import (
+    choice,
+    given,
+    json_option,
+    page_options,
+    print_json,
+    show_fields,
+    show_page,
+    when,
+)
+from app.schemas.fleet import Availability
 
 
 @click.group("work-items")
@@ -19,10 +26,9 @@ def work_items() -> None:
 
 
 @work_items.command("list")
-@click.option("--availability", type=click.Choice(_AVAILABILITIES), multiple=True)
+@click.option("--availability", type=choice(Availability), multiple=True)
 @track_option
-@limit_option
-@cursor_option
+@page_options
 @json_option
 def list_work_items(
     availability: tuple[str, ...],
@@ -129,8 +135,7 @@ def claims() -> None:
 @click.option("--work-item")
 @click.option("--session", "session_id", help="Of this agent only.")
 @click.option("--live", is_flag=True, help="Only those that are not released.")
-@limit_option
-@cursor_option
+@page_options
 @json_option
 def list_claims(
     work_item: str | None,
@@ -179,12 +184,10 @@ def show_claim(claim_id: int, *, as_json: bool) -> None:
 def tracks(*, as_json: bool) -> None:
     """Where there is something to do in parallel."""
     page = request("GET", "/api/tracks")
-    if as_json:
-        print_json(page)
-        return
     names = ["status", "open_count", "claimed_count", "blocked_count", "next_item", "session_id"]
     columns = ["track", "status", "open", "claimed", "blocked", "next", "held by"]
-    print_table(columns, [[row["track"], *(row[n] for n in names)] for row in page["data"]])
+    rows = [[row["track"], *(row[n] for n in names)] for row in page["data"]]
+    show_page(page, columns, rows, as_json=as_json)
 
 
 def _item(key: str) -> str:

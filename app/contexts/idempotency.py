@@ -15,6 +15,8 @@ from app.scope import Scope
 
 KEPT_HOURS = 24
 MAX_KEY_LENGTH = 255
+# A B-tree entry holds 2,704 bytes.
+_MAX_PATH_BYTES = 2000
 
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, $2))"
 _FIND = f"""
@@ -39,7 +41,8 @@ WHERE account_id = $1 AND inserted_at <= now() - interval '{KEPT_HOURS} hours'
 
 
 class Keyed(NamedTuple):
-    """What makes a request the same one: `path` with its query, and the digest of its payload."""
+    """What makes a request the same one: `path` with its query, or the digest of one that is too
+    long for an index, and the digest of its payload."""
 
     method: str
     path: str
@@ -57,6 +60,8 @@ def keyed(method: str, path: str, key: str, payload: bytes) -> Keyed:
     """Raises Invalid for a key that is empty, longer than 255 or not printable ASCII."""
     if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise Invalid.field("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
+    if len(path.encode()) > _MAX_PATH_BYTES:
+        path = hashlib.sha256(path.encode()).hexdigest()
     return Keyed(method, path, key, hashlib.sha256(payload).digest())
 
 

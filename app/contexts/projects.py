@@ -19,7 +19,7 @@ from app.models import (
     WorkItem,
 )
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import Page, given
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
 from app.schemas.toolchain import toolchain_of
 from app.scope import Scope, locked, one
@@ -60,7 +60,7 @@ async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpd
     if isinstance(data.settings, dict):
         toolchain_of(data.settings)
     project = await locked(db, scope.select(Project).where(Project.id == project_id))
-    await _apply_changes(db, project, _given(data))
+    await _apply_changes(db, project, given(data))
     feed.record(scope, db, "project.updated", project.id, project_id=project.id)
     return project
 
@@ -82,6 +82,14 @@ async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
     await db.session.execute(scope.delete(Component).where(Component.project_id == project_id))
     await db.session.delete(project)
     feed.record(scope, db, "project.deleted", project_id, project_id=project_id)
+
+
+async def require_visible_project(scope: Scope, db: Db, project_id: int | None) -> None:
+    """For moving something there. Raises Invalid for a project that is not visible."""
+    if project_id is None:
+        return
+    if await db.session.scalar(scope.select(Project).where(Project.id == project_id)) is None:
+        raise Invalid.field("project_id", "is not a visible project")
 
 
 async def list_components(
@@ -129,7 +137,7 @@ async def update_component(
     component = await locked(db, scope.select(Component).where(Component.id == component_id))
     if isinstance(data.parent_component_id, int):
         await _refuse_circle(scope, db, component, data.parent_component_id)
-    await _apply_changes(db, component, _given(data))
+    await _apply_changes(db, component, given(data))
     feed.record(scope, db, "component.updated", component.id, project_id=component.project_id)
     return component
 
@@ -152,12 +160,6 @@ async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
     feed.record(scope, db, "component.deleted", component_id, project_id=component.project_id)
 
 
-def _given(data: msgspec.Struct) -> dict[str, Any]:
-    """The fields of a PATCH body that were there, null included."""
-    fields = msgspec.structs.asdict(data)
-    return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
-
-
 async def _apply_changes(db: Db, row: Project | Component, changes: dict[str, Any]) -> None:
     for name, value in changes.items():
         setattr(row, name, value)
@@ -172,8 +174,7 @@ async def _component_project(scope: Scope, db: Db, project_id: int | None) -> in
         return scope.project_id
     if scope.project_id not in {None, project_id}:
         raise Invalid.field("project_id", "is not the project of this request")
-    if await db.session.scalar(scope.select(Project).where(Project.id == project_id)) is None:
-        raise Invalid.field("project_id", "is not a visible project")
+    await require_visible_project(scope, db, project_id)
     return project_id
 
 

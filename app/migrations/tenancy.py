@@ -16,8 +16,7 @@ ADMINISTRATORS = f"{_ROLE} IN ('owner', 'admin', 'system')"
 
 
 # A cluster has one set of roles for all its databases: another one may have made it already, or be
-# making it now. Without the right to create roles the login role itself must be bound by row
-# security, which the server checks when it starts.
+# making it now.
 CREATE_ROLE = f"""
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APPLICATION_ROLE}') THEN

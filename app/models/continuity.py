@@ -6,7 +6,7 @@ its sixteen repeat a key, and the key is kept: (instance_id) the primary key of 
 """
 
 import datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from sqlalchemy import (
@@ -25,32 +25,8 @@ from sqlalchemy.types import Text
 
 from app.errors import Conflict, NotFound, on_violation
 from app.models.base import ProjectOwned, TenantOwned, identity, new_uuid, now_column
+from app.schemas.continuity import EventType
 
-EVENT_TYPES = (
-    "instance_registered",
-    "instance_heartbeat",
-    "instance_stale",
-    "epic_started",
-    "epic_completed",
-    "epic_failed",
-    "epic_planned",
-    "test_started",
-    "test_passed",
-    "test_failed",
-    "validation_passed",
-    "validation_failed",
-    "commit_created",
-    "pr_created",
-    "pr_merged",
-    "deployment_started",
-    "deployment_completed",
-    "deployment_failed",
-    "context_window_updated",
-    "checkpoint_created",
-    "checkpoint_loaded",
-    "feature_requested",
-    "task_spawned",
-)
 _EMPTY = text("'{}'")
 _ZERO = text("0")
 
@@ -170,7 +146,7 @@ class StoredEvent(TenantOwned):
         UniqueConstraint("account_id", "instance_id", "sequence_num"),
         CheckConstraint("sequence_num > 0", name="sequence_num"),
         CheckConstraint(
-            f"event_type IN ({', '.join(repr(name) for name in EVENT_TYPES)})", name="event_type"
+            f"event_type IN ({', '.join(map(repr, get_args(EventType)))})", name="event_type"
         ),
         Index("ix_event_store_instance_created", "account_id", "instance_id", "created_at"),
         Index("ix_event_store_timestamp", "account_id", "timestamp", "event_id"),

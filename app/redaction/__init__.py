@@ -22,7 +22,6 @@ __all__ = ["is_suspicious", "redact_document", "redact_text"]
 
 Document = TypeVar("Document")
 
-# One pass over the text, whatever the number of signs: nearly all text has none of them.
 _SUSPICIOUS = re2.compile(
     "|".join(f"(?:{sign})" for sign in [*tokens.signs(), *assignments.signs()])
 )

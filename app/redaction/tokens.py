@@ -69,7 +69,7 @@ _CURL_USER = (
     r"(curl(?:[ \t]++(?!-u|--user|curl)\S{1,200}+){0,12}[ \t]++(?:-u|--user)[ \t=]?[\"']?"
     r"[\w.@+-]{1,64}:)(?![$<{\[])[^\s\"'`\\]+"
 )
-# How each begins, wherever it stands (see `suspicion`); what a group matches stays in front of the
+# How each begins, wherever it stands (see `signs`); what a group matches stays in front of the
 # marker.
 _DISTINCT: tuple[tuple[str, str, str], ...] = (
     ("azure", r"[0-9]Q~[\w.~-]{8}", r"Q~(?<=[0-9]Q~)[\w.~-]{31,}"),

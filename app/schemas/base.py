@@ -1,10 +1,10 @@
 """What every schema is made of."""
 
 import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 MAX_BIGINT = 2**63 - 1
 MAX_PAGE = 100
@@ -23,6 +23,18 @@ Item = TypeVar("Item")
 
 class Input(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A request body: a field nobody knows is an error, so that a typo never passes silently."""
+
+
+class Move(Input):
+    """To another project, or to none."""
+
+    project_id: RowId | None
+
+
+def given(data: Input) -> dict[str, Any]:
+    """The fields of a PATCH body that were there, null included."""
+    fields = msgspec.structs.asdict(data)
+    return {name: value for name, value in fields.items() if value is not UNSET}
 
 
 class Output(msgspec.Struct, kw_only=True):

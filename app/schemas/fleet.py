@@ -24,6 +24,8 @@ WorkItemKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=_KEY)]
 Pid = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rank = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Label = Annotated[str, Meta(max_length=1000)]
+# Indexed, and a B-tree entry holds 2,704 bytes.
+Tty = Annotated[str, Meta(max_length=200)]
 
 
 class AgentRegister(Input):
@@ -32,7 +34,7 @@ class AgentRegister(Input):
     codebase: Label | None = None
     hostname: Label | None = None
     pid: Pid | None = None
-    tty: Label | None = None
+    tty: Tty | None = None
     metadata: dict[str, Any] | None = None
 
 

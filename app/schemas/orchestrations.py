@@ -3,7 +3,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from app.schemas.base import Input, Instant, Name, Output, RowId, Text
+from app.schemas.base import Input, Instant, Name, Output, Text
 
 OrchestrationType = Literal[
     "venture_workflow", "strategic_analysis", "performance_review", "integration_coordination"
@@ -42,10 +42,6 @@ class OrchestrationFail(Input):
 
 class OrchestrationCancel(Input):
     reason: Text | None = None
-
-
-class OrchestrationMove(Input):
-    project_id: RowId | None
 
 
 class ErrorEntry(Output):

@@ -2,7 +2,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from app.schemas.base import Input, Instant, Name, Output, RowId
+from app.schemas.base import Input, Instant, Name, Output
 
 # A segment of a path: no slash, no control character, and not what URLs resolve away.
 _ID = r"^(?!\.{1,2}$)[^/\x00-\x1f\x7f]+$(?!\n)"
@@ -91,10 +91,6 @@ class RunFinish(Input):
     orch_finished_at: Instant | None = None
     diagnostics_json: Any = UNSET
     diagnostics_md: str | UnsetType | None = UNSET
-
-
-class Move(Input):
-    project_id: RowId | None
 
 
 class RunCounts(Output):

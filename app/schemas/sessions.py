@@ -44,10 +44,6 @@ class SessionCancel(Input):
     reason: Text | None = None
 
 
-class SessionMove(Input):
-    project_id: RowId | None
-
-
 class CommandInput(Input, kw_only=True):
     """`module` names the step or the tool; `pipe` goes to the command's standard input."""
 

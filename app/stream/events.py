@@ -23,6 +23,7 @@ from app.stream.hub import BATCH, Channel, Hub, Listener
 
 PING_SECONDS = 15.0
 CHECK_SECONDS = 4.0  # a revoked token loses its streams within five seconds
+_DIGITS = len(str(MAX_BIGINT))
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -46,7 +47,7 @@ async def stream_events(
     comment keeps it alive every 15 s. Event `gap` {from, to}: that part was trimmed.
     """
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdecimal():
-        after = min(int(last_event_id), MAX_BIGINT)
+        after = min(int(last_event_id[:_DIGITS]), MAX_BIGINT)
     state = request.app.state
     follower = Follower(state.database, state.hub, current_scope, session_id)
     events = follower.follow(after)

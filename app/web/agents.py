@@ -6,7 +6,7 @@ from app.contexts import fleet
 from app.contexts.fleet import AgentFilter
 from app.db import Db
 from app.paging import PageRequest
-from app.schemas.base import Page
+from app.schemas.base import Move, Page
 from app.schemas.fleet import (
     AgentHeartbeats,
     AgentOut,
@@ -20,7 +20,6 @@ from app.schemas.fleet import (
     Track,
 )
 from app.schemas.rendering import rendered
-from app.schemas.runs import Move
 from app.scope import Scope
 from app.web.routing import Cursor, Limit, created, location, route
 

@@ -5,13 +5,12 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from app.contexts import runs
 from app.db import Db
 from app.paging import PageRequest
-from app.schemas.base import Page
+from app.schemas.base import Move, Page
 from app.schemas.rendering import rendered, rendered_page
 from app.schemas.runs import (
     DeviceCreate,
     DeviceOut,
     DeviceUpdate,
-    Move,
     NatureCreate,
     NatureOut,
     NatureUpdate,

@@ -10,12 +10,11 @@ from app.contexts.orchestrations import OrchestrationFilter
 from app.db import Db
 from app.models import Orchestration
 from app.paging import PageRequest
-from app.schemas.base import Page
+from app.schemas.base import Move, Page
 from app.schemas.orchestrations import (
     OrchestrationCancel,
     OrchestrationCreate,
     OrchestrationFail,
-    OrchestrationMove,
     OrchestrationOut,
     OrchestrationStatus,
     OrchestrationSummary,
@@ -101,7 +100,7 @@ async def move_orchestration(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
     orchestration_id: FromPath[UUID],
-    data: JSONBody[OrchestrationMove],
+    data: JSONBody[Move],
 ) -> OrchestrationOut:
     session = await orchestrations.move_orchestration(
         current_scope, db, orchestration_id, data.project_id

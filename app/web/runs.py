@@ -10,7 +10,7 @@ from app.contexts.runs import RunFilter
 from app.db import Db
 from app.models import Run
 from app.paging import PageRequest
-from app.schemas.base import Page
+from app.schemas.base import Move, Page
 from app.schemas.rendering import rendered_page
 from app.schemas.reports import (
     DeviceRuns,
@@ -23,7 +23,7 @@ from app.schemas.reports import (
     RunLogLine,
     RunScripts,
 )
-from app.schemas.runs import Move, RunCounts, RunCreate, RunFinish, RunOut, RunSummary, RunUpdate
+from app.schemas.runs import RunCounts, RunCreate, RunFinish, RunOut, RunSummary, RunUpdate
 from app.scope import Scope
 from app.web.routing import Cursor, Limit, Moment, created, location, parse_moment, route
 

@@ -11,7 +11,7 @@ from app.contexts.sessions import SessionFilter, Window
 from app.db import Db
 from app.errors import Invalid
 from app.paging import PageRequest
-from app.schemas.base import MAX_BIGINT, Batch, Page
+from app.schemas.base import MAX_BIGINT, Batch, Move, Page
 from app.schemas.rendering import rendered
 from app.schemas.sessions import (
     Agent,
@@ -22,7 +22,6 @@ from app.schemas.sessions import (
     SessionCancel,
     SessionCreate,
     SessionFail,
-    SessionMove,
     SessionOut,
     SessionStatus,
     SessionSummary,
@@ -176,7 +175,7 @@ async def move_session(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
     session_id: FromPath[int],
-    data: JSONBody[SessionMove],
+    data: JSONBody[Move],
 ) -> SessionSummary:
     session = await sessions.move_session(current_scope, db, session_id, data.project_id)
     return rendered(session, SessionSummary)

@@ -8,7 +8,7 @@ from app.contexts import fleet
 from app.db import Db
 from app.errors import Invalid
 from app.paging import PageRequest
-from app.schemas.base import Page
+from app.schemas.base import Move, Page
 from app.schemas.fleet import (
     Availability,
     Claimable,
@@ -24,7 +24,6 @@ from app.schemas.fleet import (
     WorkItemStatus,
     WorkItemUpdate,
 )
-from app.schemas.runs import Move
 from app.scope import Scope
 from app.web.routing import Cursor, Limit, created, location, route
 

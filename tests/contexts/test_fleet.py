@@ -1,7 +1,7 @@
 """The context of the fleet by itself: what one tenant has does not exist for another."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -17,7 +17,8 @@ from app.schemas.fleet import (
     WorkItemCreate,
     WorkItemUpdate,
 )
-from tests.factories import World, make_world
+from tests.factories import World
+from tests.factories.worlds import Worlds, make_worlds
 
 PAGE = PageRequest()
 AGENT, ITEM = "agent-1", "SD-1"
@@ -73,26 +74,9 @@ async def fill(world: World) -> dict[str, Any]:
     return {"claim": answer.claim.id, "conflict": reported.conflict.id}
 
 
-class Worlds(NamedTuple):
-    """One that asks, and one that has a row of each kind and another project."""
-
-    mine: World
-    other: World
-    project_id: int
-    ids: dict[str, Any]
-
-
 @pytest.fixture(scope="module")
 async def worlds(database: Database, app: Any) -> Worlds:
-    """Shared, since every call below fails and rolls back."""
-    mine, other = await make_world(database, app), await make_world(database, app)
-    ids = await fill(other)
-    async with other.db() as db:
-        project_id = await db.driver.fetchval(
-            "INSERT INTO projects (account_id, name, slug) VALUES ($1, 'o', 'other') RETURNING id",
-            other.account_id,
-        )
-    return Worlds(mine, other, project_id, ids)
+    return await make_worlds(database, app, fill)
 
 
 def test_every_function_is_walked() -> None:

@@ -1,7 +1,7 @@
 """The context of orchestrations by itself: what one tenant has does not exist for another."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,7 +18,8 @@ from app.schemas.orchestrations import (
     OrchestrationUpdate,
 )
 from app.scope import Scope
-from tests.factories import World, make_world
+from tests.factories import World
+from tests.factories.worlds import Worlds, make_worlds
 
 PAGE = PageRequest()
 SESSION, ACTION, DECISION = "session", "action", "decision"
@@ -79,26 +80,9 @@ def arguments(name: str, ids: dict[str, UUID]) -> list[Any]:
     return [ids.get(value, value) if isinstance(value, str) else value for value in CALLS[name]]
 
 
-class Worlds(NamedTuple):
-    """One that asks, and one that has a row of each kind and another project."""
-
-    mine: World
-    other: World
-    project_id: int
-    ids: dict[str, UUID]
-
-
 @pytest.fixture(scope="module")
 async def worlds(database: Database, app: Any) -> Worlds:
-    """Shared, since every call below fails and rolls back."""
-    mine, other = await make_world(database, app), await make_world(database, app)
-    ids = await fill(other)
-    async with other.db() as db:
-        project_id = await db.driver.fetchval(
-            "INSERT INTO projects (account_id, name, slug) VALUES ($1, 'o', 'other') RETURNING id",
-            other.account_id,
-        )
-    return Worlds(mine, other, project_id, ids)
+    return await make_worlds(database, app, fill)
 
 
 def test_every_function_is_walked() -> None:

@@ -1,7 +1,7 @@
 """The context of runs by itself: what one tenant has does not exist for another."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 import pytest
@@ -27,8 +27,9 @@ from app.schemas.runs import (
     RunFinish,
     RunUpdate,
 )
-from tests.factories import World, make_world
+from tests.factories import World
 from tests.factories.runs import make_run
+from tests.factories.worlds import Worlds, make_worlds
 
 PAGE = PageRequest()
 CALLS: dict[str, tuple[Any, ...]] = {
@@ -92,25 +93,9 @@ async def fill(world: World) -> None:
         await runs.create_run(scope, db, run)
 
 
-class Worlds(NamedTuple):
-    """One that asks, and one that has a row of each kind and another project."""
-
-    mine: World
-    other: World
-    project_id: int
-
-
 @pytest.fixture(scope="module")
 async def worlds(database: Database, app: Any) -> Worlds:
-    """Shared, since every call below fails and rolls back."""
-    mine, other = await make_world(database, app), await make_world(database, app)
-    await fill(other)
-    async with other.db() as db:
-        project_id = await db.driver.fetchval(
-            "INSERT INTO projects (account_id, name, slug) VALUES ($1, 'o', 'other') RETURNING id",
-            other.account_id,
-        )
-    return Worlds(mine, other, project_id)
+    return await make_worlds(database, app, fill)
 
 
 def test_every_function_is_walked() -> None:
@@ -174,3 +159,14 @@ async def test_the_clock_is_set_back_while_a_run_goes_on(world: World) -> None:
     path = f"/api/runs/{await make_run(client, orch_started_at='2099-01-01T00:00:00Z')}"
     done = (await client.post(f"{path}/finish", json={})).json()
     assert done["orch_finished_at"] == done["orch_started_at"]
+
+
+async def test_a_run_is_deleted_while_its_evidence_is_counted(world: World) -> None:
+    await fill(world)
+    scope = world.scope()
+    async with world.db() as db:
+        run = await runs.get_run(scope, db, "run")
+        async with world.db() as meanwhile:
+            await runs.delete_run(scope, meanwhile, "run")
+        [counts] = await runs.count_evidence(scope, db, [run])
+    assert (counts.entry_count, counts.last_state) == (0, None)

@@ -1,12 +1,12 @@
 """The migrated catalog holds the four tables of the continuity document."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from app.contexts.continuity import EVENT_TYPES as DESCRIBED
 from app.db import Database
-from app.models.continuity import EVENT_TYPES
+from app.schemas.continuity import EventType
 from tests.migrations.test_catalog import COLUMNS, fetch
 
 STAMP = ["timestamp with time zone", False, "now()"]
@@ -156,10 +156,9 @@ async def test_constraints(database: Database, name: str, definition: str) -> No
 
 
 async def test_event_types(database: Database) -> None:
+    types = get_args(EventType)
     statement = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1"
     [(definition,)] = await fetch(database, statement, "ck_event_store_event_type")
-    assert {part for part in definition.split("'") if part.replace("_", "").isalpha()} >= set(
-        EVENT_TYPES
-    )
-    assert len(EVENT_TYPES) == definition.count("::text,") + definition.count("::text]") == 23
-    assert [described.event_type for described in DESCRIBED] == list(EVENT_TYPES)
+    assert {part for part in definition.split("'") if part.replace("_", "").isalpha()} >= {*types}
+    assert len(types) == definition.count("::text,") + definition.count("::text]") == 23
+    assert [described.event_type for described in DESCRIBED] == list(types)

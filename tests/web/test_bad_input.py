@@ -162,7 +162,12 @@ async def test_times_that_are_none_in_utc(world: World, path: str) -> None:
 
 
 async def test_a_cursor_of_somebody_elses_making(world: World) -> None:
+    instance = {"project": "p", "instance_type": "PS", "instance_id": "p-PS-abc123"}
+    await world.client().post("/api/instances", json=instance)
+    timeline = "instances/p-PS-abc123/timeline"
     for path, keys in (
+        (timeline, {"at": "9999-12-31T23:59:59-14:00", "log": 1, "key": 1}),
+        (timeline, {"at": "2026-11-21T00:00:00Z", "log": 1, "key": 2**63}),
         ("sessions", {"updated_at": "9999-12-31T23:59:59-14:00", "id": 1}),
         ("sessions", {"updated_at": "2026-11-21T00:00:00", "id": 1}),
         ("sessions", {"updated_at": "2026-11-21T00:00:00Z", "id": 2**63}),

@@ -33,6 +33,9 @@ async def test_agents(world: World) -> None:
     bad = await client.put("/api/agents/c", json={"pid": -1, "hostname": 5, "host": "x"})
     assert {e["path"] for e in bad.json()["errors"]} == {"pid", "hostname", "host"}
     assert (await client.put(f"/api/agents/{'c' * 201}")).status_code == 422
+    for length, status in ((201, 422), (200, 200)):
+        long = {"tty": "".join(chr(0x10000 + n) for n in range(length))}
+        assert (await client.put("/api/agents/a%20b", json=long)).status_code == status
     await make_agents(client, "c", "d")
     await make_items(client, "x", track="B")
     await granted(client, "x", "c")

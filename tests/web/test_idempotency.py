@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -81,6 +82,14 @@ async def test_the_same_key_gives_the_same_answer(world: World) -> None:
     assert (await client.post(path, headers=KEY)).status_code == 200, "replayed, not session_ended"
     everywhere = await client.get("/api/sessions", headers={"X-Project": "*"})
     assert len(everywhere.json()["data"]) == 2
+
+
+async def test_an_address_too_long_for_an_index(world: World) -> None:
+    path = f"/api/sessions?unknown={secrets.token_urlsafe(4000)}"
+    first, again = [await world.client().post(path, json=BODY, headers=KEY) for _ in range(2)]
+    assert (first.status_code, again.json()) == (201, first.json())
+    other = await world.client().post(f"{path}x", json=BODY, headers=KEY)
+    assert other.json()["id"] != first.json()["id"]
 
 
 async def test_errors_are_not_remembered(world: World) -> None:

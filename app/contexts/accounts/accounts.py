@@ -144,7 +144,7 @@ async def _open_account(db: Db, user: User, data: AccountCreate) -> NewAccount:
 async def update_account(scope: Scope, db: Db, account_id: int, data: AccountUpdate) -> Account:
     account = await _own_account(scope, db, account_id)
     scope.require_admin()
-    db.require_version(version_of(account))
+    await _lock(db, account)
     if isinstance(data.name, str):
         account.name = data.name
     if isinstance(data.slug, str):
@@ -161,6 +161,7 @@ async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
     """Raises Conflict `account_has_history` while the account has tracked work of any kind."""
     account = await _own_account(scope, db, account_id)
     scope.require_owner()
+    await _lock(db, account)
     try:
         for model in (
             FeedEventRow,
@@ -213,3 +214,9 @@ async def _own_account(scope: Scope, db: Db, account_id: int) -> Account:
     if account.id != scope.account_id:
         raise Forbidden("This token acts in another account of yours.")
     return account
+
+
+async def _lock(db: Db, account: Account) -> None:
+    """As `locked` does for the rows of a tenant."""
+    await db.session.refresh(account, with_for_update={"key_share": True})
+    db.require_version(version_of(account))

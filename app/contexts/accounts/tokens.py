@@ -50,14 +50,14 @@ def parse_token(text: str) -> ParsedToken | None:
 async def list_tokens(scope: Scope, db: Db, request: PageRequest) -> Page[ApiToken]:
     """One's own; administrators see everybody's. Revoked ones stay listed."""
     statement = scope.select(ApiToken)
-    if not _is_administrator(scope):
+    if not scope.is_administrator:
         statement = statement.where(ApiToken.user_id == scope.user_id)
     return await fetch_page(db, statement, [ApiToken.id], request)
 
 
 async def get_token(scope: Scope, db: Db, token_id: int) -> ApiToken:
     token = await one(db, scope.select(ApiToken).where(ApiToken.id == token_id))
-    if token.user_id != scope.user_id and not _is_administrator(scope):
+    if token.user_id != scope.user_id and not scope.is_administrator:
         raise NotFound
     return token
 
@@ -139,7 +139,3 @@ async def revoke_token(scope: Scope, db: Db, token_id: int) -> ApiToken:
         await db.session.refresh(token)
         feed.record(scope, db, "token.revoked", token.id)
     return token
-
-
-def _is_administrator(scope: Scope) -> bool:
-    return scope.role in {Role.OWNER, Role.ADMIN, Role.SYSTEM}

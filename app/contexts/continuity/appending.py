@@ -7,7 +7,7 @@ from sqlalchemy import func
 
 from app.contexts.continuity.folding import epic_after
 from app.db import Db
-from app.documents import clean, clean_text
+from app.documents import clean
 from app.errors import Conflict
 from app.models import StoredEvent, SupervisorSession
 from app.schemas.continuity import EventInput
@@ -54,7 +54,7 @@ async def append(
         )
         instance.event_count = number
         epic = epic_after(given.event_type, data, instance.current_epic)
-        instance.current_epic = None if epic is None else clean_text(epic)
+        instance.current_epic = clean(epic)
         known[number] = event
         new.append(event)
         events.append(event)

@@ -8,7 +8,7 @@ from sqlalchemy import Select, func
 
 from app import feed
 from app.contexts.continuity.appending import append, require_next, sequence_taken
-from app.contexts.continuity.instances import get_instance, lock_instance
+from app.contexts.continuity.instances import get_instance, lock_instance, of_listed
 from app.contexts.continuity.replaying import replay
 from app.db import Db
 from app.documents import clean
@@ -113,11 +113,7 @@ async def search_checkpoints(
     scope: Scope, db: Db, request: PageRequest, *, checkpoint_type: str | None = None
 ) -> Page[Checkpoint]:
     """Of all instances, newest first."""
-    statement = scope.select(Checkpoint)
-    if scope.project_id is not None:
-        listed = scope.select_listed(SupervisorSession)
-        visible = listed.with_only_columns(SupervisorSession.instance_id)
-        statement = statement.where(Checkpoint.instance_id.in_(visible))
+    statement = of_listed(scope, scope.select(Checkpoint), Checkpoint.instance_id)
     if checkpoint_type is not None:
         statement = statement.where(Checkpoint.checkpoint_type == checkpoint_type)
     return await fetch_page(

@@ -8,10 +8,10 @@ import msgspec
 from sqlalchemy import func
 
 from app import feed
-from app.contexts.continuity.instances import get_instance
+from app.contexts.continuity.instances import get_instance, of_listed
 from app.db import Db
 from app.documents import clean, clean_text
-from app.models import LoggedCommand, SupervisorSession
+from app.models import LoggedCommand
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.continuity import CommandLogInput
@@ -74,10 +74,8 @@ async def search_commands(
     if instance_id is not None:
         await get_instance(scope, db, instance_id)
         statement = statement.where(LoggedCommand.instance_id == instance_id)
-    elif scope.project_id is not None:
-        listed = scope.select_listed(SupervisorSession)
-        visible = listed.with_only_columns(SupervisorSession.instance_id)
-        statement = statement.where(LoggedCommand.instance_id.in_(visible))
+    else:
+        statement = of_listed(scope, statement, LoggedCommand.instance_id)
     for name in _EXACT:
         value = getattr(filters, name)
         if value is not None:
@@ -93,13 +91,12 @@ async def search_commands(
 
 def _stored(posted: CommandLogInput) -> dict[str, Any]:
     fields = msgspec.structs.asdict(posted)
-    error = posted.error_message
     return {
         **fields,
         "action": clean_text(posted.action),
         "parameters": clean(posted.parameters),
-        "result": None if posted.result is None else clean(posted.result),
-        "error_message": None if error is None else clean_text(error),
-        "tags": [clean_text(tag) for tag in posted.tags],
+        "result": clean(posted.result),
+        "error_message": clean(posted.error_message),
+        "tags": clean(posted.tags),
         "context_data": clean(posted.context_data),
     }

@@ -10,10 +10,10 @@ from app import feed
 from app.contexts.continuity.appending import Emitted, append
 from app.contexts.continuity.checkpoints import checkpoint_locked
 from app.contexts.continuity.folding import KINDS
-from app.contexts.continuity.instances import get_instance, lock_instance
+from app.contexts.continuity.instances import get_instance, lock_instance, of_listed
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
-from app.models import StoredEvent, SupervisorSession
+from app.models import StoredEvent
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.continuity import CheckpointInput, EventInput, EventTypeOut
@@ -79,11 +79,8 @@ async def search_events(
     scope: Scope, db: Db, request: PageRequest, filters: EventFilter
 ) -> Page[StoredEvent]:
     """Of all instances, newest `timestamp` first."""
-    statement = _filtered(scope.select(StoredEvent), filters)
-    if scope.project_id is not None:
-        listed = scope.select_listed(SupervisorSession)
-        visible = listed.with_only_columns(SupervisorSession.instance_id)
-        statement = statement.where(StoredEvent.instance_id.in_(visible))
+    statement = of_listed(scope, scope.select(StoredEvent), StoredEvent.instance_id)
+    statement = _filtered(statement, filters)
     return await fetch_page(db, statement, [StoredEvent.timestamp, StoredEvent.event_id], request)
 
 

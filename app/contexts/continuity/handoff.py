@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from app.contexts.continuity.instances import CHECKPOINT_ADVISED_PERCENT
 from app.models import LoggedCommand, StoredEvent, SupervisorSession
 
 MAX_STEPS = 5
 _SHOWN = 10
-_CONTEXT_FULL_PERCENT = 80
 
 
 def next_steps(
@@ -32,7 +32,7 @@ def next_steps(
         steps.append("Choose the next epic.")
     else:
         steps.append(f"Continue epic {instance.current_epic}.")
-    if instance.context_percent >= _CONTEXT_FULL_PERCENT:
+    if instance.context_percent >= CHECKPOINT_ADVISED_PERCENT:
         steps.append("Create a checkpoint early: the context window was nearly full.")
     return steps[:MAX_STEPS]
 

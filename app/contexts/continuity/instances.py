@@ -4,18 +4,20 @@ import datetime
 import secrets
 import string
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import func
+from msgspec import UNSET
+from sqlalchemy import Select, func
 
 from app import feed
 from app.contexts.continuity.appending import append
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
-from app.documents import clean_text
+from app.documents import clean
 from app.errors import Conflict, Invalid, NotFound
 from app.models import SupervisorSession
-from app.paging import PageRequest, fetch_page
+from app.paging import Key, PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.continuity import EventInput, Heartbeat, InstanceRegister
 from app.scope import Scope, locked, one
@@ -24,6 +26,8 @@ CHECKPOINT_ADVISED_PERCENT = 80
 MATCHES_SHOWN = 10
 HEARTBEAT_EVENT_PERIOD = datetime.timedelta(minutes=1)
 STALE_BATCH = 100
+Row = TypeVar("Row", bound=tuple[Any, ...])
+
 _SUFFIX = string.ascii_lowercase + string.digits
 _REGISTER = """
 INSERT INTO supervisor_sessions (account_id, instance_id, project, instance_type, context_percent,
@@ -63,6 +67,14 @@ async def list_instances(
     return await fetch_page(db, statement, keys, request)
 
 
+def of_listed(scope: Scope, statement: Select[Row], instance_id: Key) -> Select[Row]:
+    """Rows of the instances that a list shows."""
+    if scope.project_id is None:
+        return statement
+    listed = scope.select_listed(SupervisorSession)
+    return statement.where(instance_id.in_(listed.with_only_columns(SupervisorSession.instance_id)))
+
+
 async def get_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
     return await one(
         db, scope.select(SupervisorSession).where(SupervisorSession.instance_id == instance_id)
@@ -99,7 +111,7 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
     `key_in_other_project` when it lies outside the project of the request.
     """
     scope.require_write()
-    project, epic = data.project, data.current_epic
+    project = data.project
     instance_id = data.instance_id or _new_id(project, data.instance_type)
     if instance_id[-9:-7] != data.instance_type:
         raise Invalid.field("instance_id", f"must have {data.instance_type} in its middle")
@@ -110,7 +122,7 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
         project,
         data.instance_type,
         data.context_percent,
-        None if epic is None else clean_text(epic),
+        clean(data.current_epic),
         data.host_machine,
         data.external_id,
         scope.project_id,
@@ -140,10 +152,8 @@ async def record_heartbeat(
     instance.last_heartbeat, instance.status = now, "active"
     if isinstance(data.context_percent, int):
         instance.context_percent = data.context_percent
-    if data.current_epic is None:
-        instance.current_epic = None
-    elif isinstance(data.current_epic, str):
-        instance.current_epic = clean_text(data.current_epic)
+    if data.current_epic is not UNSET:
+        instance.current_epic = clean(data.current_epic)
     state = {
         "context_percent": instance.context_percent,
         "current_epic": instance.current_epic,

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import msgspec
-
 from app import feed
 from app.db import Db
 from app.models import ContinuitySettings
+from app.schemas.base import given
 from app.schemas.retention import ContinuitySettingsUpdate
 from app.scope import Scope
 
@@ -36,8 +35,7 @@ async def update_continuity_settings(
     scope.require_admin()
     await db.driver.execute(_STORE, scope.account_id)
     settings = (await db.session.scalars(scope.select(ContinuitySettings).with_for_update())).one()
-    for name, value in msgspec.structs.asdict(data).items():
-        if value is not msgspec.UNSET:
-            setattr(settings, name, value)
+    for name, value in given(data).items():
+        setattr(settings, name, value)
     feed.record(scope, db, "continuity_settings.updated", scope.account_id)
     return settings

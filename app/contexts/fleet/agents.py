@@ -7,10 +7,11 @@ import msgspec
 from app import feed
 from app.contexts.fleet.statements import HEARTBEATS, OBSERVE, STATUSES
 from app.contexts.fleet.views import agent_columns, agents
+from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean, clean_text
+from app.documents import clean
 from app.errors import Conflict, Invalid, NotFound
-from app.models import Agent, Project
+from app.models import Agent
 from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
@@ -144,13 +145,6 @@ async def move_agent(scope: Scope, db: Db, session_id: str, project_id: int | No
     return await get_agent(msgspec.structs.replace(scope, strict=False), db, session_id)
 
 
-async def require_visible_project(scope: Scope, db: Db, project_id: int | None) -> None:
-    if project_id is None:
-        return
-    if await db.session.scalar(scope.select(Project).where(Project.id == project_id)) is None:
-        raise Invalid.field("project_id", "is not a visible project")
-
-
 def agent_released(session_id: str) -> Conflict:
     return Conflict(
         "The agent has ended; it comes back by registering again.",
@@ -162,12 +156,8 @@ def agent_released(session_id: str) -> Conflict:
 async def _upsert(scope: Scope, db: Db, session_id: str, data: AgentRegister) -> bool:
     """Whether the agent is new."""
     scope.require_write()
-    texts = [
-        None if text is None else clean_text(text)
-        for text in (data.codebase, data.hostname, data.tty)
-    ]
+    codebase, hostname, tty = map(clean, (data.codebase, data.hostname, data.tty))
     metadata = msgspec.json.encode(clean(data.metadata or {})).decode()
-    codebase, hostname, tty = texts
     parameters = (
         *(scope.account_id, session_id, new_uuid(), scope.project_id, scope.strict_project_id),
         *(codebase, hostname, data.pid, tty, metadata),

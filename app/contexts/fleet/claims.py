@@ -17,7 +17,7 @@ from app.contexts.fleet.holding import (
 )
 from app.contexts.fleet.judging import Situation, judge, look, notice
 from app.contexts.fleet.statements import GRANT, NEXT, NEXT_UNLOCKED
-from app.contexts.fleet.views import everywhere, of_visible_items
+from app.contexts.fleet.views import of_visible_items
 from app.contexts.fleet.work_items import get_work_item
 from app.db import Db
 from app.errors import Conflict, NotFound
@@ -220,5 +220,5 @@ async def _held(scope: Scope, db: Db, agent: LockedAgent) -> Granted:
         ),
     )
     # Whoever sees the agent sees what it holds.
-    item = await get_work_item(everywhere(scope), db, claim.work_item)
+    item = await get_work_item(scope.account_wide(), db, claim.work_item)
     return Granted(claim=rendered(claim, ClaimOut), work_item=item, warnings=[])

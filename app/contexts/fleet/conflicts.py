@@ -8,7 +8,7 @@ from app import feed
 from app.contexts.fleet.holding import lock_items
 from app.contexts.fleet.views import of_visible_items
 from app.db import Db
-from app.documents import clean, clean_text
+from app.documents import clean
 from app.errors import FieldError, Invalid
 from app.models import WorkItem, WorkItemConflict
 from app.paging import PageRequest, fetch_page
@@ -92,8 +92,7 @@ async def resolve_work_item_conflict(
     conflict: WorkItemConflict = await locked(db, of_visible_items(scope, statement, *_PAIR))
     if conflict.resolved_at is None:
         conflict.resolved_at = await db.driver.fetchval("SELECT clock_timestamp()")
-        notes = resolution_notes
-        conflict.resolution_notes = None if notes is None else clean_text(notes)
+        conflict.resolution_notes = clean(resolution_notes)
         await _record(scope, db, conflict, "resolved")
     return conflict
 

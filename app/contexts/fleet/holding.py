@@ -29,7 +29,6 @@ class LockedAgent(NamedTuple):
     project_id: int | None
     status: str
     sd_id: str | None
-    stale: bool
 
 
 class Changed(Exception):

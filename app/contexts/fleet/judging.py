@@ -17,7 +17,6 @@ class Item(NamedTuple):
     status: str
     track: str
     is_ready: bool
-    claim_id: int | None
     session_id: str | None
     age: float | None
     stale: bool | None

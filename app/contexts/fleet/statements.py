@@ -67,12 +67,11 @@ FROM claude_sessions WHERE account_id = $1 AND session_id = ANY($2::text[])
   AND ($3::bigint IS NULL OR project_id = $3)
 """
 
-LOCK_AGENTS = f"""
-SELECT agent.session_id, agent.project_id, agent.status, agent.sd_id, {_STALE} AS stale
-FROM claude_sessions AS agent
-WHERE agent.account_id = $1 AND agent.session_id = ANY($2::text[])
-ORDER BY agent.id FOR NO KEY UPDATE
-"""  # noqa: S608 - constants
+LOCK_AGENTS = """
+SELECT session_id, project_id, status, sd_id FROM claude_sessions
+WHERE account_id = $1 AND session_id = ANY($2::text[])
+ORDER BY id FOR NO KEY UPDATE
+"""
 LOCK_ITEMS = """
 SELECT key FROM work_items WHERE account_id = $1 AND key = ANY($2::text[])
 ORDER BY key FOR NO KEY UPDATE
@@ -123,7 +122,7 @@ RETURNING *
 
 ITEM = f"""
 SELECT item.key, item.project_id, item.status, item.track, item.is_ready,
-       claim.id AS claim_id, claim.session_id, {_AGE} AS age, {_STALE} AS stale
+       claim.session_id, {_AGE} AS age, {_STALE} AS stale
 FROM work_items AS item
 LEFT JOIN claims AS claim ON claim.account_id = item.account_id
     AND claim.work_item = item.key AND claim.released_at IS NULL

@@ -3,7 +3,6 @@
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Label, Select, and_, case, func, not_, null, or_
 from sqlalchemy.orm import aliased
 
@@ -79,15 +78,10 @@ def _seconds(duration: Any) -> ColumnElement[float]:
     return case((duration.is_(None), null()), else_=func.greatest(seconds, 0.0))
 
 
-def everywhere(scope: Scope) -> Scope:
-    """An item is taken whatever project its holder belongs to."""
-    return msgspec.structs.replace(scope, project_id=None, strict=False)
-
-
 def live_claims(scope: Scope) -> Select[tuple[Claim]]:
     """Of agents that are alive."""
     holder = and_(Agent.account_id == Claim.account_id, Agent.session_id == Claim.session_id)
-    statement = everywhere(scope).select(Claim).join(Agent, holder)
+    statement = scope.account_wide().select(Claim).join(Agent, holder)
     return statement.where(Claim.released_at.is_(None), not_(is_stale(scope)))
 
 
@@ -99,7 +93,7 @@ def availability_rank(scope: Scope) -> Label[int]:
     of_claim = and_(other.account_id == Claim.account_id, other.key == Claim.work_item)
     busy = live_claims(scope).join(other, of_claim).with_only_columns(other.track)
     blocking = (
-        everywhere(scope)
+        scope.account_wide()
         .select(WorkItemConflict)
         .where(WorkItemConflict.severity == "blocking", WorkItemConflict.resolved_at.is_(None))
     )

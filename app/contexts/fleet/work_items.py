@@ -1,30 +1,30 @@
 """What there is to do, and what of it can be done next."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app import feed
-from app.contexts.fleet.agents import require_visible_project
 from app.contexts.fleet.holding import Changed, close_claims, lock_agents, retried
 from app.contexts.fleet.views import (
     AVAILABILITY,
     ITEM_ORDER,
     availability_rank,
-    everywhere,
     item_columns,
     with_claim,
 )
+from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean_text
+from app.documents import clean
 from app.errors import Conflict, NotFound
 from app.models import Claim, WorkItem
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import Page, given
 from app.schemas.fleet import (
     ReleaseReason,
+    Track,
     TrackOut,
     WorkItemCreate,
     WorkItemOut,
@@ -34,7 +34,6 @@ from app.schemas.fleet import (
 from app.schemas.rendering import rendered
 from app.scope import Scope, locked
 
-TRACKS = ("A", "B", "C", "STANDALONE")
 _TEXTS = frozenset({"title", "description"})
 
 
@@ -75,7 +74,7 @@ async def get_work_item(scope: Scope, db: Db, key: str) -> WorkItemOut:
 async def create_work_item(scope: Scope, db: Db, data: WorkItemCreate) -> WorkItemOut:
     """Raises Conflict `key_taken` or `key_in_other_project`."""
     scope.require_write()
-    same = everywhere(scope).select(WorkItem).where(WorkItem.key == data.key)
+    same = scope.account_wide().select(WorkItem).where(WorkItem.key == data.key)
     taken = await db.session.scalar(same)
     if taken is not None:
         if scope.strict and taken.project_id != scope.project_id:
@@ -132,7 +131,7 @@ async def move_work_item(scope: Scope, db: Db, key: str, project_id: int | None)
     item.project_id = project_id
     await db.session.flush()  # the answer is read by a statement of its own
     _record(scope, db, item, "moved")
-    return await get_work_item(everywhere(scope), db, key)
+    return await get_work_item(scope.account_wide(), db, key)
 
 
 async def list_tracks(scope: Scope, db: Db) -> list[TrackOut]:
@@ -157,16 +156,12 @@ async def list_tracks(scope: Scope, db: Db) -> list[TrackOut]:
     labelled = [column.label(name) for name, column in columns.items()]
     rows = await db.connection.execute(statement.with_only_columns(WorkItem.track, *labelled))
     found = {row.track: row._asdict() for row in rows}
-    return [_track(track, found.get(track, {})) for track in TRACKS]
+    return [_track(track, found.get(track, {})) for track in get_args(Track)]
 
 
 async def _update(scope: Scope, db: Db, key: str, data: WorkItemUpdate) -> WorkItemOut:
     item, claim = await _lock_with_holder(scope, db, key)
-    changes = {
-        name: _clean(name, value)
-        for name, value in msgspec.structs.asdict(data).items()
-        if value is not msgspec.UNSET
-    }
+    changes = {name: _clean(name, value) for name, value in given(data).items()}
     if claim is not None and changes.get("status", "open") != "open":
         reason: ReleaseReason = "completed" if changes["status"] == "done" else "manual"
         await close_claims(scope, db, [claim.session_id], reason, "idle")
@@ -213,7 +208,7 @@ async def _live_claim(scope: Scope, db: Db, key: str) -> Claim | None:
 
 
 def _clean(name: str, value: Any) -> Any:
-    return clean_text(value) if name in _TEXTS and value is not None else value
+    return clean(value) if name in _TEXTS else value
 
 
 def _row(row: Any) -> WorkItemRow:

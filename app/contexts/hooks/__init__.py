@@ -4,17 +4,17 @@ Nothing an agent sends is an error as long as it is a JSON object: what nobody k
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from app.contexts import fleet
 from app.contexts.hooks import claude_code, codex, gemini, opencode
+from app.contexts.hooks.reading import Event
 from app.contexts.sessions import is_outside, observe
 from app.db import Db
 from app.errors import Conflict, Invalid, NotFound
 from app.schemas.hooks import Observation
 from app.scope import Scope
 
-Event = dict[str, Any]
 # `nothing`: it tells of no session. `outside`: its session lives outside the token's project.
 Outcome = Literal["stored", "nothing", "outside"]
 

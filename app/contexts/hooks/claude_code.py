@@ -5,12 +5,12 @@ transcript carries the transcript's `timestamp`.
 """
 
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from app.contexts.hooks.reading import (
     Event,
+    Handler,
     as_text,
     external_id,
     fingerprint,
@@ -18,12 +18,12 @@ from app.contexts.hooks.reading import (
     main_argument,
     milliseconds,
     module_of,
-    notification_wait,
+    notification,
     permission_wait,
     session_end,
     session_start,
     texts,
-    timed,
+    told,
     tool_result,
     without,
 )
@@ -58,10 +58,7 @@ def translate(event: Event) -> Observation | None:
         agent="claude_code",
         state=texts(event, "cwd", "model", "transcript_path"),
     )
-    name = event.get("hook_event_name")
-    handler = _HANDLERS.get(name) if isinstance(name, str) else None
-    (handler or _other)(event, seen)
-    return timed(seen, event.get("timestamp"))
+    return told(event, seen, _HANDLERS)
 
 
 def _user_prompt(event: Event, seen: Observation) -> None:
@@ -149,15 +146,12 @@ def _permission_request(event: Event, seen: Observation) -> None:
     seen.waiting = permission_wait(event.get("tool_name"), event.get("tool_input"))
 
 
-def _notification(event: Event, seen: Observation) -> None:
-    seen.waiting = notification_wait(event)
-
-
 def _other(event: Event, seen: Observation) -> None:
     keep(event, seen, event.get("hook_event_name"), **_subagent(event))
 
 
-_HANDLERS: dict[str, Callable[[Event, Observation], None]] = {
+_HANDLERS: dict[str, Handler] = {
+    "": _other,
     "SessionStart": partial(session_start, common=_COMMON),
     "SessionEnd": session_end,
     "UserPromptSubmit": _user_prompt,
@@ -168,7 +162,7 @@ _HANDLERS: dict[str, Callable[[Event, Observation], None]] = {
     "PostToolUseFailure": _post_tool_failure,
     "PostToolBatch": _post_tool_batch,
     "PermissionRequest": _permission_request,
-    "Notification": _notification,
+    "Notification": notification,
 }
 
 

@@ -4,12 +4,12 @@ An end belongs to the oldest call, or prompt, of the same content that is still 
 """
 
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from app.contexts.hooks.reading import (
     Event,
+    Handler,
     as_mapping,
     as_text,
     external_id,
@@ -17,11 +17,11 @@ from app.contexts.hooks.reading import (
     keep,
     main_argument,
     module_of,
-    notification_wait,
+    notification,
     session_end,
     session_start,
     texts,
-    timed,
+    told,
     tool_result,
     without,
 )
@@ -44,10 +44,7 @@ def translate(event: Event) -> Observation | None:
         agent=None,
         state={"agent": "gemini", **texts(event, "cwd", "model", "transcript_path")},
     )
-    name = event.get("hook_event_name")
-    handler = _HANDLERS.get(name) if isinstance(name, str) else None
-    (handler or _other)(event, seen)
-    return timed(seen, event.get("timestamp"))
+    return told(event, seen, _HANDLERS)
 
 
 def _before_agent(event: Event, seen: Observation) -> None:
@@ -82,22 +79,19 @@ def _after_tool(event: Event, seen: Observation) -> None:
     seen.steps = [_tool(event, result)]
 
 
-def _notification(event: Event, seen: Observation) -> None:
-    seen.waiting = notification_wait(event)
-
-
 def _other(event: Event, seen: Observation) -> None:
     keep(event, seen, event.get("hook_event_name"))
 
 
-_HANDLERS: dict[str, Callable[[Event, Observation], None]] = {
+_HANDLERS: dict[str, Handler] = {
+    "": _other,
     "SessionStart": partial(session_start, common=_COMMON),
     "SessionEnd": session_end,
     "BeforeAgent": _before_agent,
     "AfterAgent": _after_agent,
     "BeforeTool": _before_tool,
     "AfterTool": _after_tool,
-    "Notification": _notification,
+    "Notification": notification,
 }
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from app.schemas.hooks import Observation, Step, Waiting
 from app.schemas.sessions import ResultInput, ResultStatus
 
 Event = dict[str, Any]
+Handler = Callable[[Event, Observation], None]
 
 MAX_EXTERNAL_ID = 200
 _MAX_MODULE = 200
@@ -34,9 +36,12 @@ def external_id(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= MAX_EXTERNAL_ID else None
 
 
-def timed(seen: Observation, value: Any) -> Observation:
-    """The observation with the agent's own time on all of its steps, where there is one."""
-    at = moment(value)
+def told(event: Event, seen: Observation, handlers: Mapping[str, Handler]) -> Observation:
+    """By the event's handler, or that of `""` for what nobody knows; at the agent's own time, where
+    there is one."""
+    name = as_text(event.get("hook_event_name"))
+    handlers.get(name, handlers[""])(event, seen)
+    at = moment(event.get("timestamp"))
     for step in seen.steps:
         step.at = at
     return seen
@@ -120,8 +125,8 @@ def permission_wait(tool: Any, tool_input: Any) -> Waiting:
     return Waiting(kind="permission_request", message=f"{name}: {argument}" if argument else name)
 
 
-def notification_wait(event: Event) -> Waiting:
-    return Waiting(
+def notification(event: Event, seen: Observation) -> None:
+    seen.waiting = Waiting(
         kind=as_text(event.get("notification_type")) or "notification",
         message=as_text(event.get("message")),
     )

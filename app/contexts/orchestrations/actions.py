@@ -21,7 +21,7 @@ from app.contexts.orchestrations.common import (
 from app.contexts.orchestrations.decisions import (
     is_approved,
     request_decision,
-    withdraw_decision,
+    withdraw_decisions,
 )
 from app.db import Db
 from app.documents import clean, clean_text
@@ -202,7 +202,7 @@ async def cancel_action(
     if action.status not in _OPEN:
         raise invalid_transition("action", action.status, "cancelled")
     action.status, action.cancelled_at = "cancelled", await now(db)
-    await withdraw_decision(scope, db, session, action)
+    await withdraw_decisions(scope, db, session, action)
     _record(scope, db, session, action, "cancelled")
     return action
 

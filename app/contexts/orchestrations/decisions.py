@@ -7,7 +7,7 @@ from sqlalchemy.orm import joinedload
 from app import feed
 from app.contexts.orchestrations.common import find_actor, lock_shared, now
 from app.db import Db
-from app.documents import clean_text
+from app.documents import clean
 from app.errors import Conflict, Forbidden
 from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
 from app.models.base import new_uuid
@@ -114,28 +114,18 @@ async def is_approved(scope: Scope, db: Db, action: OrchestrationAction) -> bool
     return await db.session.scalar(statement) is not None
 
 
-async def withdraw_decision(
-    scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction
+async def withdraw_decisions(
+    scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction | None = None
 ) -> None:
-    """Nobody needs to decide about an action that is cancelled."""
-    statement = scope.select(OrchestrationDecision).where(
-        OrchestrationDecision.session_id == action.session_id,
-        OrchestrationDecision.action_id == action.action_id,
-        OrchestrationDecision.status == "pending",
-    )
-    decision = await db.session.scalar(statement.with_for_update())
-    if decision is not None:
-        decision.status, decision.decided_at = "withdrawn", await now(db)
-        _record(scope, db, session, decision, "withdrawn")
-
-
-async def withdraw_all(scope: Scope, db: Db, session: Orchestration) -> None:
-    """The session has ended: nobody needs to decide any more."""
+    """Nobody needs to decide about an action that is cancelled, nor, without one, about anything
+    in a session that has ended."""
     statement = scope.select(OrchestrationDecision).where(
         OrchestrationDecision.session_id == session.session_id,
         OrchestrationDecision.status == "pending",
     )
-    for decision in await db.session.scalars(statement):
+    if action is not None:
+        statement = statement.where(OrchestrationDecision.action_id == action.action_id)
+    for decision in await db.session.scalars(statement.with_for_update()):
         decision.status, decision.decided_at = "withdrawn", await now(db)
         _record(scope, db, session, decision, "withdrawn")
 
@@ -178,7 +168,7 @@ async def _decide(
         raise Conflict(f"The decision is {decision.status} already.", code="already_decided")
     decision.status = status
     decision.decided_by, decision.decided_at = actor.user_uuid, await now(db)
-    decision.note = None if note is None else clean_text(note)
+    decision.note = clean(note)
     _record(scope, db, session, decision, status, by=actor.user_uuid, note=decision.note)
     return decision, session
 

@@ -13,7 +13,7 @@ from app.contexts.orchestrations.common import (
     measure,
     now,
 )
-from app.contexts.orchestrations.decisions import refuse_pending, withdraw_all
+from app.contexts.orchestrations.decisions import refuse_pending, withdraw_decisions
 from app.contexts.orchestrations.orchestrations import record
 from app.db import Db
 from app.documents import clean, clean_text
@@ -88,8 +88,8 @@ async def cancel_orchestration(
     """The seed has no column for it: the error log says who, when and why. Raises Conflict
     `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "cancelled")
-    why = None if reason is None else clean_text(reason)
-    await _log(scope, db, session, await now(db), {"kind": "cancelled", "reason": why})
+    entry = {"kind": "cancelled", "reason": clean(reason)}
+    await _log(scope, db, session, await now(db), entry)
     return await _end(scope, db, session, "cancelled")
 
 
@@ -113,7 +113,7 @@ async def _log(
 async def _end(scope: Scope, db: Db, session: Orchestration, event: str) -> Orchestration:
     """Nothing of it stays open; what was done is summed up."""
     at = await now(db)
-    await withdraw_all(scope, db, session)
+    await withdraw_decisions(scope, db, session)
     cancelled = await db.session.execute(
         scope.update(OrchestrationAction)
         .where(

@@ -16,10 +16,11 @@ from app.contexts.orchestrations.common import (
     require_not_final,
 )
 from app.contexts.orchestrations.decisions import refuse_pending, request_missing_decisions
+from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean, clean_text, merge_patch
+from app.documents import clean, merge_patch
 from app.errors import Invalid
-from app.models import Orchestration, Project
+from app.models import Orchestration
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.orchestrations import OrchestrationCreate, OrchestrationUpdate, Performance
@@ -76,7 +77,7 @@ async def create_orchestration(scope: Scope, db: Db, data: OrchestrationCreate) 
         company_id=actor.company_id,
         created_by=actor.user_uuid,
         session_type=data.session_type,
-        objective=None if data.objective is None else clean_text(data.objective),
+        objective=clean(data.objective),
         chairman_oversight=data.chairman_oversight,
         orchestration_context=clean(data.orchestration_context),
         active_agents=sorted({str(agent) for agent in data.active_agents}),
@@ -100,7 +101,7 @@ async def update_orchestration(
     session = await lock_alone(scope, db, session_id)
     require_not_final(session)
     if data.objective is not UNSET:
-        session.objective = None if data.objective is None else clean_text(data.objective)
+        session.objective = clean(data.objective)
     if isinstance(data.orchestration_context, dict):
         patch = clean(data.orchestration_context)
         session.orchestration_context = merge_patch(session.orchestration_context, patch)
@@ -128,10 +129,7 @@ async def move_orchestration(
     """The one way to another project. Raises Invalid for a project that is not visible."""
     session = await lock_alone(scope, db, session_id)
     scope.require_admin()
-    if project_id is not None:
-        visible = scope.select(Project).where(Project.id == project_id)
-        if await db.session.scalar(visible) is None:
-            raise Invalid.field("project_id", "is not a visible project")
+    await require_visible_project(scope, db, project_id)
     session.project_id = project_id
     record(scope, db, session, "moved")
     return session

@@ -3,20 +3,20 @@
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 from sqlalchemy import Select, null
 from sqlalchemy.exc import IntegrityError
 
 from app import feed
+from app.contexts.projects import require_visible_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.db import Db
 from app.documents import clean
 from app.errors import Invalid, from_violation
-from app.models import Device, OrchestrationNature, Project
+from app.models import Device, OrchestrationNature
 from app.models.base import new_uuid
 from app.models.runs import KNOWN_NATURES
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import Page, given
 from app.schemas.runs import DeviceCreate, DeviceUpdate, NatureCreate, NatureUpdate
 from app.scope import Scope, locked, one
 
@@ -66,7 +66,7 @@ async def update_device(scope: Scope, db: Db, device_id: str, data: DeviceUpdate
     """Raises Conflict `device_exists`."""
     device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_write()
-    for name, value in _given(data).items():
+    for name, value in given(data).items():
         setattr(device, name, value if name in {"name", "boundary"} else clean(value))
     _require_indexable(device.state, device.name, device.boundary)
     await _saved(db, device)
@@ -86,7 +86,7 @@ async def move_device(scope: Scope, db: Db, device_id: str, project_id: int | No
     """The one way to another project. Raises Invalid for a project that is not visible."""
     device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_admin()
-    await require_project(scope, db, project_id)
+    await require_visible_project(scope, db, project_id)
     device.project_id = project_id
     await _saved(db, device)
     _record(scope, db, device, "moved")
@@ -128,7 +128,7 @@ async def update_nature(
 ) -> OrchestrationNature:
     nature = await locked(db, _nature(scope, nature_id))
     scope.require_write()
-    for name, value in _given(data).items():
+    for name, value in given(data).items():
         setattr(nature, name, clean(value))
     await _saved(db, nature)
     feed.record(scope, db, "nature.updated", nature_id)
@@ -143,24 +143,9 @@ async def delete_nature(scope: Scope, db: Db, nature_id: str) -> None:
     feed.record(scope, db, "nature.deleted", nature_id)
 
 
-async def require_project(scope: Scope, db: Db, project_id: int | None) -> None:
-    """Raises Invalid for a project that is not visible."""
-    if project_id is None:
-        return
-    visible = scope.select(Project).where(Project.id == project_id)
-    if await db.session.scalar(visible) is None:
-        raise Invalid.field("project_id", "is not a visible project")
-
-
 def _nature(scope: Scope, nature_id: str) -> Select[tuple[OrchestrationNature]]:
     key = OrchestrationNature.orchestration_nature_id
     return scope.select(OrchestrationNature).where(key == nature_id)
-
-
-def _given(data: msgspec.Struct) -> dict[str, Any]:
-    """The fields of a PATCH body that were there, null included."""
-    fields = msgspec.structs.asdict(data)
-    return {name: value for name, value in fields.items() if value is not UNSET}
 
 
 def _require_indexable(state: Any, name: str, boundary: str | None) -> None:

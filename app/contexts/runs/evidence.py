@@ -12,7 +12,7 @@ from sqlalchemy import func, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app import feed
-from app.contexts.runs.keys import account_wide, among, id_taken, key_in_other_project
+from app.contexts.runs.keys import among, id_taken, key_in_other_project
 from app.contexts.runs.kinds import ENTRY, EXEC, ISSUE, LOG, RELATION, STATE, Kind
 from app.contexts.runs.runs import get_run, lock_unfinished
 from app.db import Db
@@ -175,7 +175,7 @@ class _Batch:
 async def _refuse_taken_ids(scope: Scope, db: Db, batch: _Batch) -> None:
     kind = batch.kind
     column: InstrumentedAttribute[str] = getattr(kind.model, kind.key)
-    statement = account_wide(scope).select(kind.model).where(among(column, batch.ids))
+    statement = scope.account_wide().select(kind.model).where(among(column, batch.ids))
     found = await db.session.execute(
         statement.with_only_columns(column, kind.model.session_id).order_by(column).limit(1)
     )
@@ -204,8 +204,8 @@ async def _refuse_strangers(scope: Scope, db: Db, run_id: str, batch: _Batch) ->
         for index, value in batch.values(name):
             earlier = own and order.get(value, index) < index
             if value not in known and not earlier:
-                message = f"is not an {key_name.rpartition('_')[0].rpartition('_')[2]}"
-                errors.append(FieldError(batch.path(index, name), f"{message} of this run"))
+                message = f"is no {key_name.split('_')[-2]} of this run"
+                errors.append(FieldError(batch.path(index, name), message))
     if batch.kind.key == RELATION.key:
         errors += [
             FieldError(batch.path(index, "issue_id_rel"), "is the issue itself")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import ARRAY, Text, any_, literal
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ColumnElement
@@ -21,14 +20,9 @@ async def refuse_taken_key(
     if await db.session.scalar(scope.select(model).where(column == key)) is not None:
         raise id_taken(key)
     if scope.strict:
-        anywhere = account_wide(scope).select(model).where(column == key)
+        anywhere = scope.account_wide().select(model).where(column == key)
         if await db.session.scalar(anywhere) is not None:
             raise key_in_other_project(key)
-
-
-def account_wide(scope: Scope) -> Scope:
-    """To learn that a key is taken, and nothing else about the row that has it."""
-    return msgspec.structs.replace(scope, project_id=None, strict=False)
 
 
 def id_taken(key: str, **details: Any) -> Conflict:

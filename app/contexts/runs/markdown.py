@@ -186,7 +186,8 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 
 def _of(entry_id: str | None, entries: dict[str, str]) -> str:
-    return "the run" if entry_id is None else _escaped(entries[entry_id])
+    """By its id when it is not among those that were read before what refers to it."""
+    return "the run" if entry_id is None else _escaped(entries.get(entry_id, entry_id))
 
 
 def _escaped(text: str | None) -> str:

@@ -1,12 +1,10 @@
 """The reports about runs; each is a list of its own, narrowed to the active project like others."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Float, Row, Select, Text, and_, func, tuple_
-from sqlalchemy import cast as sql_cast
+from sqlalchemy import ARRAY, Float, Select, Text, and_, cast, func
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import ColumnElement
 
 from app.db import Db
@@ -22,7 +20,7 @@ from app.models import (
     RunState,
 )
 from app.models.evidence import Evidence
-from app.paging import PageRequest, decode_cursor, encode_cursor
+from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.scope import Scope
 
@@ -42,7 +40,7 @@ class _Report(NamedTuple):
 
 async def get_run_report(
     scope: Scope, db: Db, name: str, request: PageRequest, *, run_id: str | None = None
-) -> Page[Row[Any]]:
+) -> Page[Any]:
     """The columns are those of the report's struct in `app.schemas.reports`. Raises NotFound for
     a report that there is not."""
     report = _REPORTS.get(name)
@@ -52,16 +50,10 @@ async def get_run_report(
     if run_id is not None:
         runs = runs.where(Run.orchestration_session_id == run_id)
     table = report.statement(scope, runs).subquery()
-    # What paging asks of an attribute, a key and a type, a plain column has as well.
-    keys = cast("list[InstrumentedAttribute[Any]]", [table.c[key] for key in report.keys])
-    statement = table.select()
-    if request.cursor is not None:
-        statement = statement.where(tuple_(*keys) > decode_cursor(request.cursor, keys))
-    found = await db.session.execute(statement.order_by(*keys).limit(request.limit + 1))
-    rows = list(found.all())
-    shown = rows[: request.limit]
-    more = len(rows) > request.limit
-    return Page(shown, encode_cursor(cast("Any", shown[-1]), keys) if more else None)
+    columns = dict[str, Any](table.c.items())
+    keys = [columns[key] for key in report.keys]
+    shown = list(columns.values())
+    return await fetch_page(db, table.select(), keys, request, descending=False, columns=shown)
 
 
 def _by_device(_: Scope, runs: Runs) -> Select[Any]:
@@ -80,7 +72,7 @@ def _duration(_: Scope, runs: Runs) -> Select[Any]:
         Run.orchestration_nature_id,
         Run.orch_started_at,
         Run.orch_finished_at,
-        sql_cast(elapsed, Float).label("duration_seconds"),
+        cast(elapsed, Float).label("duration_seconds"),
     )
 
 
@@ -206,7 +198,7 @@ def _of_run(model: type[Evidence]) -> ColumnElement[bool]:
 
 
 def _rate(part: ColumnElement[int], whole: ColumnElement[int]) -> ColumnElement[Any]:
-    return sql_cast(part, Float) / func.nullif(whole, 0)
+    return cast(part, Float) / func.nullif(whole, 0)
 
 
 _REPORTS: dict[str, _Report] = {

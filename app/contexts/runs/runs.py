@@ -8,11 +8,11 @@ from msgspec import UNSET
 from sqlalchemy import func
 
 from app import feed
-from app.contexts.runs.devices import require_project
+from app.contexts.projects import require_visible_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.contexts.runs.statements import COUNTS
 from app.db import Db
-from app.documents import clean, clean_text
+from app.documents import clean
 from app.errors import Conflict, Invalid
 from app.models import Device, OrchestrationNature, Run
 from app.models.base import new_uuid
@@ -52,7 +52,8 @@ async def get_run(scope: Scope, db: Db, run_id: str) -> Run:
 
 
 async def count_evidence(scope: Scope, db: Db, runs: Sequence[Run]) -> list[RunCounts]:
-    """In the order of the runs, which must have come from this scope."""
+    """In the order of the runs, which must have come from this scope; deleted meanwhile, they have
+    none."""
     ids = [run.orchestration_session_id for run in runs]
     rows = await db.driver.fetch(COUNTS, scope.account_id, ids)
     counts = {row["run_id"]: row for row in rows}
@@ -84,7 +85,7 @@ async def create_run(scope: Scope, db: Db, data: RunCreate) -> Run:
         elaboration=clean(data.elaboration),
         args_json=clean(data.args_json),
         diagnostics_json=clean(data.diagnostics_json),
-        diagnostics_md=None if data.diagnostics_md is None else clean_text(data.diagnostics_md),
+        diagnostics_md=clean(data.diagnostics_md),
     )
     db.session.add(run)
     await db.session.flush()  # its counts are read by a hot statement
@@ -129,7 +130,7 @@ async def move_run(scope: Scope, db: Db, run_id: str, project_id: int | None) ->
     """The one way to another project. Raises Invalid for a project that is not visible."""
     run = await _locked(scope, db, run_id)
     scope.require_admin()
-    await require_project(scope, db, project_id)
+    await require_visible_project(scope, db, project_id)
     run.project_id = project_id
     _record(scope, db, run, "moved")
     return run
@@ -153,8 +154,7 @@ def _apply_diagnostics(run: Run, data: RunUpdate | RunFinish) -> None:
     if data.diagnostics_json is not UNSET:
         run.diagnostics_json = clean(data.diagnostics_json)
     if data.diagnostics_md is not UNSET:
-        text = data.diagnostics_md
-        run.diagnostics_md = None if text is None else clean_text(text)
+        run.diagnostics_md = clean(data.diagnostics_md)
 
 
 async def _now(db: Db) -> datetime.datetime:

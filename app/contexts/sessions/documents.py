@@ -2,8 +2,6 @@
 
 import datetime
 import hashlib
-from collections.abc import Callable
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
@@ -24,14 +22,12 @@ from app.schemas.sessions import (
 SUMMARY_CHARACTERS = 200
 
 
-def stored_interaction(
-    posted: InteractionInput, now: datetime.datetime, new_id: Callable[[], UUID] = new_uuid
-) -> StoredInteraction:
+def stored_interaction(posted: InteractionInput, now: datetime.datetime) -> StoredInteraction:
     """Without its `seq`, which only the session's history can give."""
     result = posted.result
     kept = posted if is_clean(posted) else _clean_interaction(posted)
     return StoredInteraction(
-        id=posted.id or new_id(),
+        id=posted.id or new_uuid(),
         seq=0,
         step_name=posted.step_name,
         command=_stored_command(kept.command, now),
@@ -80,7 +76,7 @@ def _clean_interaction(posted: InteractionInput) -> InteractionInput:
         command=msgspec.structs.replace(
             command,
             command=clean_text(command.command),
-            pipe=_clean_optional(command.pipe),
+            pipe=clean(command.pipe),
             metadata=clean(command.metadata),
         ),
         result=None if result is None else _clean_result(result),
@@ -91,14 +87,10 @@ def _clean_result(posted: ResultInput) -> ResultInput:
     return msgspec.structs.replace(
         posted,
         data=clean(posted.data),
-        error_message=_clean_optional(posted.error_message),
-        stdout=_clean_optional(posted.stdout),
-        stderr=_clean_optional(posted.stderr),
+        error_message=clean(posted.error_message),
+        stdout=clean(posted.stdout),
+        stderr=clean(posted.stderr),
     )
-
-
-def _clean_optional(text: str | None) -> str | None:
-    return None if text is None else clean_text(text)
 
 
 def normal(result: ResultInput) -> ResultInput:

@@ -7,12 +7,13 @@ from msgspec import UNSET
 from sqlalchemy import func
 
 from app import feed
+from app.contexts.projects import require_visible_project
 from app.contexts.sessions.listing import is_outside
 from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
 from app.documents import clean, clean_text, merge_patch
 from app.errors import Conflict, Invalid
-from app.models import Component, Project, Session
+from app.models import Component, Session
 from app.schemas.sessions import SessionCreate, SessionUpdate
 from app.scope import Scope, locked
 
@@ -25,7 +26,7 @@ async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
     fields: dict[str, Any] = {
         **msgspec.structs.asdict(data),
         "state": clean(data.state),
-        "title": None if data.title is None else clean_text(data.title),
+        "title": clean(data.title),
         "user_id": scope.user_id,
     }
     if data.component_id is not None:
@@ -58,7 +59,7 @@ async def update_session(
     scope.require_write()
     session = await _locked(scope, db, session_id)
     if data.title is not UNSET:
-        session.title = None if data.title is None else clean_text(data.title)
+        session.title = clean(data.title)
     if data.environment is not UNSET:
         session.environment = data.environment
     if isinstance(data.state, dict):
@@ -124,10 +125,7 @@ async def move_session(scope: Scope, db: Db, session_id: int, project_id: int | 
     that is not visible."""
     scope.require_admin()
     session = await _locked(scope, db, session_id)
-    if project_id is not None:
-        visible = scope.select(Project).where(Project.id == project_id)
-        if await db.session.scalar(visible) is None:
-            raise Invalid.field("project_id", "is not a visible project")
+    await require_visible_project(scope, db, project_id)
     if session.project_id != project_id:
         session.project_id, session.component_id = project_id, None
     return await _changed(scope, db, session, "moved")
