@@ -42,6 +42,7 @@ class Session(ProjectOwned):
     )
     interaction_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     sealed_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    tail_bytes: Mapped[int] = mapped_column(server_default=text("0"))
     last_interaction: Mapped[dict[str, Any] | None]
     version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
     ended_at: Mapped[datetime.datetime | None]

@@ -196,6 +196,15 @@ async def test_one_large_interaction_leaves_the_row_small(world: World) -> None:
     await check_storage(world, session_id, 3)
 
 
+async def test_the_tail_is_bounded_however_well_it_compresses(world: World) -> None:
+    session_id = await new_session(world)
+    for count in range(1, 13):
+        async with world.db() as db:
+            posted = [interaction("x" * 3000)]
+            await sessions.append_interactions(world.scope(), db, session_id, posted)
+        await check_storage(world, session_id, count)
+
+
 async def test_a_window_reads_the_pages_it_shows_and_no_others(world: World) -> None:
     session_id = await new_session(world)
     for _ in range(8):

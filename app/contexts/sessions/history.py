@@ -116,7 +116,8 @@ def _stored(scope: Scope, extensions: Sequence[Extension]) -> list[object]:
         count = session.interaction_count + len(documents)
         last = _encode(summary(documents[-1])).decode()
         anew = bool(packing.pages)
-        rows.append((session.id, _encode(packing.tail).decode(), count, last, anew))
+        tail = _encode(packing.tail).decode()
+        rows.append((session.id, tail, packing.tail_bytes, count, last, anew))
         pages += _page_rows(session, packing.pages)
     return _parameters(scope, rows, pages)
 
@@ -174,7 +175,9 @@ async def find_in_all(
         if seq not in by_seq[session_id]:
             _, page = await _read_page(scope, db, session_id, seq)
             by_seq[session_id] |= {document.seq: document for document in page}
-        found[session_id][interaction_id] = by_seq[session_id][seq]
+        # Without the lock it may be newer than what was read.
+        if (document := by_seq[session_id].get(seq)) is not None:
+            found[session_id][interaction_id] = document
     return found
 
 
@@ -261,7 +264,8 @@ async def _rewrite_tail(
 ) -> None:
     """A result may have made the tail too large, so it is packed anew."""
     packing = pack(tail, 0, 0)
-    row = (session.id, _encode(packing.tail).decode(), session.interaction_count, last, True)
+    encoded, count = _encode(packing.tail).decode(), session.interaction_count
+    row = (session.id, encoded, packing.tail_bytes, count, last, True)
     unsealed = session._replace(tail_count=0)
     parameters = _parameters(scope, [row], list(_page_rows(unsealed, packing.pages)))
     await db.driver.execute(statements.STORE, *parameters)

@@ -14,15 +14,19 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Packing(NamedTuple):
+    """`tail` is what comes to the tail, or the new one if there are pages; `tail_bytes` is the size
+    of the whole tail then."""
+
     pages: list[list[StoredInteraction]]
     tail: list[StoredInteraction]
+    tail_bytes: int
 
 
 def pack(documents: Sequence[StoredInteraction], tail_count: int, tail_bytes: int) -> Packing:
     """Fill the tail up to its bound, seal it, begin the next; the first may be partly filled."""
     pages: list[list[StoredInteraction]] = []
     current: list[StoredInteraction] = []
-    count, size = tail_count, tail_bytes
+    count, size = tail_count, tail_bytes if tail_count else 0
     for document in documents:
         length = len(_encode(document))
         if count and (count == TAIL_COUNT or size + length > TAIL_BYTES):
@@ -32,5 +36,5 @@ def pack(documents: Sequence[StoredInteraction], tail_count: int, tail_bytes: in
         count, size = count + 1, size + length
     if size > TAIL_BYTES:
         pages.append(current)
-        current = []
-    return Packing(pages, current)
+        current, size = [], 0
+    return Packing(pages, current, size)

@@ -2,7 +2,7 @@
 
 LOCK = """
 SELECT id, status, type, project_id, version, interaction_count, clock_timestamp() AS now,
-       interaction_count - sealed_count AS tail_count, pg_column_size(interactions) AS tail_bytes
+       interaction_count - sealed_count AS tail_count, tail_bytes
 FROM sessions WHERE account_id = $1 AND id = ANY($2) AND ($3::bigint IS NULL OR project_id = $3)
 """
 # As text: the driver would decode to dictionaries what is decoded to structs here.
@@ -10,8 +10,8 @@ TAILS = """
 SELECT id, interactions::text, interaction_count FROM sessions
 WHERE account_id = $1 AND id = ANY($2) AND ($3::bigint IS NULL OR project_id = $3)
 """
-# $2–$6 hold one element for each session, $7–$11 one for each page: pages are whole, and the first
-# of a session takes up what its row holds now (if $11), whose tail then begins anew ($6).
+# $2–$7 hold one element for each session, $8–$12 one for each page: pages are whole, and the first
+# of a session takes up what its row holds now (if $12), whose tail then begins anew ($7).
 STORE = """
 WITH sealed AS (
     INSERT INTO interaction_pages (account_id, session_id, first_seq, last_seq, interactions)
@@ -20,7 +20,7 @@ WITH sealed AS (
                (SELECT interactions FROM sessions WHERE account_id = $1 AND id = page.session_id)
                || page.interactions
            ELSE page.interactions END
-    FROM unnest($7::bigint[], $8::bigint[], $9::bigint[], $10::jsonb[], $11::boolean[])
+    FROM unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::jsonb[], $12::boolean[])
          AS page (session_id, first_seq, last_seq, interactions, continues)
     RETURNING session_id, interactions
 ), keys AS (
@@ -32,10 +32,11 @@ UPDATE sessions SET
        interactions = CASE WHEN new.anew THEN new.tail ELSE interactions || new.tail END,
        sealed_count = CASE WHEN new.anew THEN new.count - jsonb_array_length(new.tail)
                       ELSE sealed_count END,
-       interaction_count = new.count, last_interaction = coalesce(new.last, last_interaction),
+       tail_bytes = new.bytes, interaction_count = new.count,
+       last_interaction = coalesce(new.last, last_interaction),
        version = version + 1, updated_at = clock_timestamp()
-FROM unnest($2::bigint[], $3::jsonb[], $4::bigint[], $5::jsonb[], $6::boolean[])
-     AS new (session_id, tail, count, last, anew)
+FROM unnest($2::bigint[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::boolean[])
+     AS new (session_id, tail, bytes, count, last, anew)
 WHERE account_id = $1 AND id = new.session_id
 """
 KEYS = """
