@@ -120,7 +120,12 @@ def flush(sender: Sender, spool: Spool, deadline: float = float("inf")) -> Flush
             waiting = waiting or deque(spool.entries())
             if not waiting:
                 break
-            status = sender.send(waiting[0].agent, waiting[0].path.read_bytes())
+            try:
+                event = waiting[0].path.read_bytes()
+            except FileNotFoundError:  # the spool was full, and it was the oldest
+                waiting.popleft()
+                continue
+            status = sender.send(waiting[0].agent, event)
             if not _settled(status):
                 break
             waiting.popleft().path.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ import socket
 import stat
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import pytest
 
 from app.cli import spool as spooling
 from app.cli.credentials import Credentials
+from app.cli.hook import Sender, flush
 from app.cli.spool import Spool, spool_of
 from tests.conftest import hook_stream
 from tests.servers import Server, start_server, stop_server
@@ -168,6 +170,32 @@ def test_a_full_spool_drops_the_oldest_and_says_so(
     monkeypatch.setattr(spooling, "MAX_BYTES", 10)
     spool.add("codex", b"123456789")
     assert [e.path.read_bytes() for e in spool.entries()] == [b"4", b"123456789"]
+
+
+def test_what_a_full_spool_drops_meanwhile_holds_up_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    for n in range(3):
+        spool.add("codex", b"%d" % n)
+    second = spool.entries()[1].path
+    received: list[bytes] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            second.unlink(missing_ok=True)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{receiver.server_port}"
+        flushed = flush(Sender(Credentials(url, "token")), spool)
+        receiver.shutdown()
+    assert received == [b"0", b"2"]
+    assert flushed == (2, 0, 0)
 
 
 def test_a_clock_set_back_keeps_the_order(tmp_path: Path) -> None:

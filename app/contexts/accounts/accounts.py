@@ -89,8 +89,13 @@ async def get_me(scope: Scope, db: Db) -> Me:
 
 
 async def create_account(scope: Scope, db: Db, data: AccountCreate) -> NewAccount:
-    """The user becomes the owner, and gets a token: no other token acts in the new account."""
+    """The user becomes the owner, and gets a token: no other token acts in the new account.
+
+    Raises Forbidden for a token that is made for one project: it never leaves it.
+    """
     scope.require_write()
+    if scope.token_project_id is not None:
+        raise Forbidden("This token is made for one project.")
     user = await db.session.get_one(User, scope.user_id)
     return await _open_account(db, user, data)
 

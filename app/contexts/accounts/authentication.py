@@ -53,6 +53,7 @@ class Authenticator:
         self._database = database
         self._cache_seconds = cache_seconds
         self._identities: OrderedDict[ParsedToken, Identity] = OrderedDict()
+        self._forgotten = 0
         database.on_commit.append(self._forget_changed)
 
     async def authenticate(self, token: str, project: str | None = None) -> Scope:
@@ -66,8 +67,10 @@ class Authenticator:
             raise Unauthenticated
         identity = self._identities.get(parsed)
         if identity is None or identity.valid_until < time.monotonic():
+            forgotten = self._forgotten
             identity = await self._identify(parsed)
-            self._identities[parsed] = identity
+            if forgotten == self._forgotten:  # else it may have been read just before it changed
+                self._identities[parsed] = identity
             if len(self._identities) > _CACHE_SIZE:
                 self._identities.popitem(last=False)
         return await self._scope(identity, project)
@@ -133,6 +136,7 @@ class Authenticator:
             self.forget(account_id)
 
     def forget(self, account_id: int) -> None:
+        self._forgotten += 1
         for parsed in [key for key in self._identities if key.account_id == account_id]:
             del self._identities[parsed]
 
