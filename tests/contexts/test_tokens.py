@@ -1,0 +1,55 @@
+"""What a token lets its holder do, and for how long."""
+
+import asyncio
+from typing import Any
+
+from app.contexts import accounts
+from tests.factories import World
+
+
+async def test_a_revoked_token_is_out_at_once(world: World) -> None:
+    created = await world.client().post("/api/tokens", json={"name": "t", "scopes": ["admin"]})
+    client = world.client(created.json()["token"])
+    assert (await client.get("/api/me")).status_code == 200
+    assert (await world.client().delete(created.headers["location"])).status_code == 204
+    assert (await client.get("/api/me")).status_code == 401
+    kept = (await world.client().get(created.headers["location"])).json()
+    assert kept["revoked_at"] is not None
+    assert "token" not in kept
+
+
+async def test_who_was_let_in_just_before_is_not_remembered(world: World) -> None:
+    """The identity is read, and waits to say that it was used, while the token is revoked."""
+    created = await world.client().post("/api/tokens", json={"name": "t", "scopes": ["admin"]})
+    client = world.client(created.json()["token"])
+    async with world.db() as db:
+        await accounts.revoke_token(world.scope(), db, created.json()["id"])
+        await db.session.flush()
+        before = asyncio.create_task(client.get("/api/me"))
+        await asyncio.sleep(0.2)
+        assert not before.done()
+    await before
+    assert (await client.get("/api/me")).status_code == 401
+
+
+async def test_a_token_for_one_project_opens_no_account(world: World) -> None:
+    body = {"name": "p", "scopes": ["admin"], "project_id": world.project_id}
+    created = await world.client().post("/api/tokens", json=body)
+    client = world.client(created.json()["token"])
+    refused = await client.post("/api/accounts", json={"name": "Out", "slug": "out-of-it"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+
+
+async def test_a_token_never_makes_a_stronger_one(world: World) -> None:
+    body: dict[str, Any] = {"name": "more", "scopes": ["admin"]}
+    for role, scopes, allowed in (
+        ("owner", ["read"], {"read"}),
+        ("owner", ["write"], {"read", "write"}),
+        ("viewer", ["admin"], {"read"}),
+        ("editor", ["admin"], {"read", "write"}),
+        ("owner", ["admin"], {"read", "write", "admin"}),
+    ):
+        client = world.client(await world.token_for(role, scopes=scopes))
+        for wanted in ("read", "write", "admin"):
+            response = await client.post("/api/tokens", json={**body, "scopes": [wanted]})
+            assert (response.status_code == 201) == (wanted in allowed), (role, scopes, wanted)
