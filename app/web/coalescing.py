@@ -83,7 +83,7 @@ class Appends:
                 while lane.queue:
                     committing = True
                     await self._database.commit_and_begin(db)
-                    self._answer(scope, together, answers)
+                    self._answer_all(scope, together, answers)
                     together, committing = lane.take(), False
                     answers = await self._append_together(scope, db, together)
                 committing = True
@@ -91,7 +91,7 @@ class Appends:
             # When the COMMIT fails nobody knows whether it happened: appending again could double.
             final = committing or isinstance(error, Unavailable)
             answers = [error if final else None] * len(together)
-        self._answer(scope, together, answers)
+        self._answer_all(scope, together, answers)
 
     async def _append_together(
         self, scope: Scope, db: Db, together: list[_Waiting]
@@ -99,7 +99,7 @@ class Appends:
         postings = [waiting.posting for waiting in together]
         return [*await sessions.append_together(scope, db, postings)]
 
-    def _answer(self, scope: Scope, together: list[_Waiting], answers: list[_Answer]) -> None:
+    def _answer_all(self, scope: Scope, together: list[_Waiting], answers: list[_Answer]) -> None:
         """Those without an answer are tried by themselves: nothing of them was stored."""
         for waiting, answer in zip(together, answers, strict=True):
             if answer is None:

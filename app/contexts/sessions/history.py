@@ -16,7 +16,7 @@ import msgspec
 
 from app.contexts.sessions import statements
 from app.contexts.sessions.documents import shown, summary
-from app.contexts.sessions.packing import pack
+from app.contexts.sessions.packing import Packing, pack
 from app.db import Db
 from app.errors import NotFound
 from app.schemas.base import MAX_BIGINT
@@ -115,11 +115,15 @@ def _stored(scope: Scope, extensions: Sequence[Extension]) -> list[object]:
         packing = pack(documents, session.tail_count, session.tail_bytes)
         count = session.interaction_count + len(documents)
         last = _encode(summary(documents[-1])).decode()
-        anew = bool(packing.pages)
-        tail = _encode(packing.tail).decode()
-        rows.append((session.id, tail, packing.tail_bytes, count, last, anew))
+        rows.append(_row(session, packing, count, last, anew=bool(packing.pages)))
         pages += _page_rows(session, packing.pages)
     return _parameters(scope, rows, pages)
+
+
+def _row(
+    session: LockedSession, packing: Packing, count: int, last: str | None, *, anew: bool
+) -> tuple[object, ...]:
+    return session.id, _encode(packing.tail).decode(), packing.tail_bytes, count, last, anew
 
 
 def _page_rows(
@@ -264,8 +268,7 @@ async def _rewrite_tail(
 ) -> None:
     """A result may have made the tail too large, so it is packed anew."""
     packing = pack(tail, 0, 0)
-    encoded, count = _encode(packing.tail).decode(), session.interaction_count
-    row = (session.id, encoded, packing.tail_bytes, count, last, True)
+    row = _row(session, packing, session.interaction_count, last, anew=True)
     unsealed = session._replace(tail_count=0)
     parameters = _parameters(scope, [row], list(_page_rows(unsealed, packing.pages)))
     await db.driver.execute(statements.STORE, *parameters)
