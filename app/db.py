@@ -6,6 +6,7 @@ mode, so that SQLAlchemy never opens a transaction of its own: BEGIN and COMMIT 
 COMMIT that PostgreSQL turns into a ROLLBACK is an error instead of a success.
 """
 
+import datetime
 import enum
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -83,6 +84,11 @@ class Db:
         if row is None:
             raise NotFound
         return row
+
+    async def now(self) -> datetime.datetime:
+        """The database's clock, not the beginning of a transaction that may have waited since."""
+        moment: datetime.datetime = await self.driver.fetchval("SELECT clock_timestamp()")
+        return moment
 
     def require_version(self, version: str | None) -> None:
         """Raises PreconditionFailed. To be called under the lock of the row."""

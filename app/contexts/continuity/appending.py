@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func
-
 from app.contexts.continuity.folding import epic_after
 from app.db import Db
 from app.documents import clean
@@ -29,7 +27,7 @@ async def append(
     Raises Conflict `sequence_gap` for a number beyond the next one, and `sequence_taken` for one
     that stands for another event.
     """
-    now = await db.session.scalar(func.clock_timestamp())
+    now = await db.now()
     wanted = [e.sequence_num for e in posted if e.sequence_num is not None]
     known = await _known(scope, db, instance, wanted)
     events: list[StoredEvent] = []

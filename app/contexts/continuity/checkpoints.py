@@ -4,7 +4,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, func
+from sqlalchemy import Select
 
 from app import feed
 from app.contexts.continuity.appending import append, require_next, sequence_taken
@@ -64,7 +64,7 @@ async def checkpoint_locked(
     )
     await append(scope, db, instance, [event])
     replayed = await replay(scope, db, instance, instance.event_count)
-    now = await db.session.scalar(func.clock_timestamp())
+    now = await db.now()
     checkpoint = scope.build(
         Checkpoint,
         checkpoint_id=identifier,

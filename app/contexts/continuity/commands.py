@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func
 
 from app import feed
 from app.contexts.continuity.instances import get_instance, of_listed
@@ -40,7 +39,7 @@ async def log_commands(
     """All or nothing; a closed instance takes late commands as well, none gets lost."""
     scope.require_write()
     instance = await get_instance(scope, db, instance_id)
-    now = await db.session.scalar(func.clock_timestamp())
+    now = await db.now()
     commands = [
         scope.build(LoggedCommand, instance_id=instance_id, created_at=now, **_stored(command))
         for command in posted

@@ -147,7 +147,7 @@ async def record_heartbeat(
     instance = await lock_instance(scope, db, instance_id)
     if instance.status == "closed":
         raise instance_closed()
-    now = await database_time(db)
+    now = await db.now()
     before = instance.context_percent, instance.current_epic
     instance.last_heartbeat, instance.status = now, "active"
     if isinstance(data.context_percent, int):
@@ -175,7 +175,7 @@ async def close_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSe
     instance = await lock_instance(scope, db, instance_id)
     if instance.status == "closed":
         raise instance_closed()
-    instance.status, instance.closed_at = "closed", await database_time(db)
+    instance.status, instance.closed_at = "closed", await db.now()
     _record(scope, db, instance, "closed")
     return instance
 
@@ -219,12 +219,6 @@ async def lock_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSes
     return await locked(
         db, scope.select(SupervisorSession).where(SupervisorSession.instance_id == instance_id)
     )
-
-
-async def database_time(db: Db) -> datetime.datetime:
-    """Now, not when the transaction began: it may have waited for a lock since."""
-    now: datetime.datetime = await db.driver.fetchval("SELECT clock_timestamp()")
-    return now
 
 
 def instance_closed() -> Conflict:

@@ -10,7 +10,7 @@ from sqlalchemy import Select
 from app.contexts.continuity.appending import append
 from app.contexts.continuity.checkpoints import get_checkpoint
 from app.contexts.continuity.handoff import instructions, next_steps
-from app.contexts.continuity.instances import database_time, instance_closed, lock_instance
+from app.contexts.continuity.instances import instance_closed, lock_instance
 from app.db import Db
 from app.errors import Conflict, NotFound
 from app.models import Checkpoint, LoggedCommand, StoredEvent, SupervisorSession
@@ -64,7 +64,7 @@ async def resume_instance(scope: Scope, db: Db, hint: str | None = None) -> Resu
     a closed one and `instance_active` when all it could mean sent a heartbeat in the last 120 s.
     """
     found = await _candidates(scope, db, hint)
-    now = await database_time(db)
+    now = await db.now()
     silent = [i for i in found if _silence(i, now) >= SILENT_SECONDS]
     if not silent:
         wait = SILENT_SECONDS - max(_silence(instance, now) for instance in found)

@@ -91,7 +91,7 @@ async def resolve_work_item_conflict(
     statement = scope.select(WorkItemConflict).where(WorkItemConflict.id == conflict_id)
     conflict: WorkItemConflict = await locked(db, of_visible_items(scope, statement, *_PAIR))
     if conflict.resolved_at is None:
-        conflict.resolved_at = await db.driver.fetchval("SELECT clock_timestamp()")
+        conflict.resolved_at = await db.now()
         conflict.resolution_notes = clean(resolution_notes)
         await _record(scope, db, conflict, "resolved")
     return conflict

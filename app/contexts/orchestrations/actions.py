@@ -15,7 +15,6 @@ from app.contexts.orchestrations.common import (
     lock_alone,
     lock_shared,
     measure,
-    now,
     require_not_final,
 )
 from app.contexts.orchestrations.decisions import (
@@ -165,7 +164,7 @@ async def complete_action(
 ) -> OrchestrationAction:
     """Raises Conflict `invalid_transition` or `orchestration_ended`."""
     session, action = await _lock_to_end(scope, db, session_id, action_id, "completed")
-    action.status, action.completed_at = "completed", await now(db)
+    action.status, action.completed_at = "completed", await db.now()
     action.result = clean(data.result)
     if data.rollback_data is not UNSET:
         action.rollback_data = clean(data.rollback_data)
@@ -185,7 +184,7 @@ async def fail_action(
         action.status, action.started_at = "pending", None
         _record(scope, db, session, action, "retried", retry_count=action.retry_count)
         return action
-    action.status, action.failed_at = "failed", await now(db)
+    action.status, action.failed_at = "failed", await db.now()
     _record(scope, db, session, action, "failed", retry_count=action.retry_count)
     return action
 
@@ -201,7 +200,7 @@ async def cancel_action(
     require_not_final(session)
     if action.status not in _OPEN:
         raise invalid_transition("action", action.status, "cancelled")
-    action.status, action.cancelled_at = "cancelled", await now(db)
+    action.status, action.cancelled_at = "cancelled", await db.now()
     await withdraw_decisions(scope, db, session, action)
     _record(scope, db, session, action, "cancelled")
     return action
@@ -221,7 +220,7 @@ async def rollback_action(
         raise invalid_transition("action", action.status, "rolled_back")
     if not action.is_reversible:
         raise Conflict("The action is not reversible.", code="not_reversible")
-    at = await now(db)
+    at = await db.now()
     action.status, action.rolled_back_at = "rolled_back", at
     if session.session_status in FINAL:
         await db.session.flush()  # the summary counts what the table says
@@ -267,7 +266,7 @@ async def _lock_to_end(
 
 
 async def _start(scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction) -> None:
-    action.status, action.started_at = "in_progress", await now(db)
+    action.status, action.started_at = "in_progress", await db.now()
     if session.started_at is None:
         session.started_at = action.started_at
     _record(scope, db, session, action, "started", agent_id=action.assigned_agent_id)

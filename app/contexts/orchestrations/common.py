@@ -8,8 +8,6 @@ import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func
-
 from app.contexts.orchestrations.statements import DECISIONS, IDENTITY, PERFORMANCE
 from app.db import Db
 from app.errors import Conflict, Forbidden
@@ -43,11 +41,6 @@ async def lock_shared(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
     statement = scope.select(Orchestration).where(Orchestration.session_id == session_id)
     fresh = statement.with_for_update(read=True).execution_options(populate_existing=True)
     return await one(db, fresh)
-
-
-async def now(db: Db) -> datetime.datetime:
-    moment: datetime.datetime = await db.session.scalar(func.clock_timestamp())
-    return moment
 
 
 def invalid_transition(what: str, before: str, after: str) -> Conflict:

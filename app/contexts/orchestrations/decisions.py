@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy.orm import joinedload
 
 from app import feed
-from app.contexts.orchestrations.common import find_actor, lock_shared, now
+from app.contexts.orchestrations.common import find_actor, lock_shared
 from app.db import Db
 from app.documents import clean
 from app.errors import Conflict, Forbidden
@@ -126,7 +126,7 @@ async def withdraw_decisions(
     if action is not None:
         statement = statement.where(OrchestrationDecision.action_id == action.action_id)
     for decision in await db.session.scalars(statement.with_for_update()):
-        decision.status, decision.decided_at = "withdrawn", await now(db)
+        decision.status, decision.decided_at = "withdrawn", await db.now()
         _record(scope, db, session, decision, "withdrawn")
 
 
@@ -167,7 +167,7 @@ async def _decide(
     if decision.status != "pending":
         raise Conflict(f"The decision is {decision.status} already.", code="already_decided")
     decision.status = status
-    decision.decided_by, decision.decided_at = actor.user_uuid, await now(db)
+    decision.decided_by, decision.decided_at = actor.user_uuid, await db.now()
     decision.note = clean(note)
     _record(scope, db, session, decision, status, by=actor.user_uuid, note=decision.note)
     return decision, session

@@ -11,7 +11,6 @@ from app.contexts.orchestrations.common import (
     invalid_transition,
     lock_alone,
     measure,
-    now,
 )
 from app.contexts.orchestrations.decisions import refuse_pending, withdraw_decisions
 from app.contexts.orchestrations.orchestrations import record
@@ -38,7 +37,7 @@ async def start_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchest
     if session.session_status != "active":
         raise invalid_transition("orchestration", session.session_status, "started")
     if session.started_at is None:
-        session.started_at = await now(db)
+        session.started_at = await db.now()
         record(scope, db, session, "started")
     return session
 
@@ -46,7 +45,7 @@ async def start_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchest
 async def pause_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
     """What runs may end, but nothing starts. Raises Conflict `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "paused")
-    session.paused_at = await now(db)
+    session.paused_at = await db.now()
     record(scope, db, session, "paused")
     return session
 
@@ -54,7 +53,7 @@ async def pause_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchest
 async def resume_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
     """Raises Conflict `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "active")
-    session.resumed_at = await now(db)
+    session.resumed_at = await db.now()
     record(scope, db, session, "resumed")
     return session
 
@@ -63,7 +62,7 @@ async def complete_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orch
     """Raises Conflict `invalid_transition` or `decisions_pending`."""
     session = await _lock_for(scope, db, session_id, "completed")
     await refuse_pending(scope, db, session_id)
-    session.completed_at = await now(db)
+    session.completed_at = await db.now()
     return await _end(scope, db, session, "completed")
 
 
@@ -72,7 +71,7 @@ async def fail_orchestration(
 ) -> Orchestration:
     """Raises Conflict `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "failed")
-    session.failed_at = await now(db)
+    session.failed_at = await db.now()
     entry = {
         "kind": data.kind,
         "message": clean_text(data.message),
@@ -89,7 +88,7 @@ async def cancel_orchestration(
     `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "cancelled")
     entry = {"kind": "cancelled", "reason": clean(reason)}
-    await _log(scope, db, session, await now(db), entry)
+    await _log(scope, db, session, await db.now(), entry)
     return await _end(scope, db, session, "cancelled")
 
 
@@ -112,7 +111,7 @@ async def _log(
 
 async def _end(scope: Scope, db: Db, session: Orchestration, event: str) -> Orchestration:
     """Nothing of it stays open; what was done is summed up."""
-    at = await now(db)
+    at = await db.now()
     await withdraw_decisions(scope, db, session)
     cancelled = await db.session.execute(
         scope.update(OrchestrationAction)

@@ -12,7 +12,6 @@ from app.contexts.orchestrations.common import (
     find_actor,
     lock_alone,
     measure,
-    now,
     require_not_final,
 )
 from app.contexts.orchestrations.decisions import refuse_pending, request_missing_decisions
@@ -66,7 +65,7 @@ async def get_performance(scope: Scope, db: Db, session_id: UUID) -> Performance
     session = await get_orchestration(scope, db, session_id)
     if session.session_status in FINAL:
         return msgspec.convert(session.performance_summary, Performance)
-    return await measure(scope, db, session, await now(db))
+    return await measure(scope, db, session, await db.now())
 
 
 async def create_orchestration(scope: Scope, db: Db, data: OrchestrationCreate) -> Orchestration:

@@ -134,7 +134,7 @@ async def _add(
         await _refuse_broken_chain(scope, db, run_id, batch)
     last = scope.select(kind.model).where(kind.model.session_id == run_id)
     position = await db.session.scalar(last.with_only_columns(func.max(kind.model.position)))
-    now = await db.session.scalar(func.clock_timestamp())
+    now = await db.now()
     rows = []
     for index, fields in enumerate(batch.rows, (position or 0) + 1):
         if "transitioned_at" in fields:

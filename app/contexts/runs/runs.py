@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import func
 
 from app import feed
 from app.contexts.projects import require_visible_project
@@ -81,7 +80,7 @@ async def create_run(scope: Scope, db: Db, data: RunCreate) -> Run:
         device_id=data.device_id,
         orchestration_nature_id=data.orchestration_nature_id,
         version=data.version,
-        orch_started_at=data.orch_started_at or await _now(db),
+        orch_started_at=data.orch_started_at or await db.now(),
         elaboration=clean(data.elaboration),
         args_json=clean(data.args_json),
         diagnostics_json=clean(data.diagnostics_json),
@@ -109,7 +108,7 @@ async def finish_run(scope: Scope, db: Db, run_id: str, data: RunFinish) -> Run:
     scope.require_write()
     run = await lock_unfinished(scope, db, run_id)
     # The clock may have been set back since the start.
-    finished_at = data.orch_finished_at or max(await _now(db), run.orch_started_at)
+    finished_at = data.orch_finished_at or max(await db.now(), run.orch_started_at)
     if finished_at < run.orch_started_at:
         raise Invalid.field("orch_finished_at", "is before orch_started_at")
     run.orch_finished_at = finished_at
@@ -155,11 +154,6 @@ def _apply_diagnostics(run: Run, data: RunUpdate | RunFinish) -> None:
         run.diagnostics_json = clean(data.diagnostics_json)
     if data.diagnostics_md is not UNSET:
         run.diagnostics_md = clean(data.diagnostics_md)
-
-
-async def _now(db: Db) -> datetime.datetime:
-    now: datetime.datetime = await db.session.scalar(func.clock_timestamp())
-    return now
 
 
 def _record(scope: Scope, db: Db, run: Run, event: str, **payload: object) -> None:

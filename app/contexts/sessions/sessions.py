@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import func
 
 from app import feed
 from app.contexts.projects import require_visible_project
@@ -150,7 +149,7 @@ async def _end(
     if session.status != "active":
         raise session_ended(session.status)
     session.status = status
-    session.ended_at = await db.session.scalar(func.clock_timestamp())
+    session.ended_at = await db.now()
     session.needs_input = None
     if reason is not None:
         session.state = {**session.state, "ended": reason}
