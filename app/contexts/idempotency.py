@@ -42,7 +42,7 @@ WHERE account_id = $1 AND inserted_at <= now() - interval '{KEPT_HOURS} hours'
 
 class Keyed(NamedTuple):
     """What makes a request the same one: `path` with its query, or the digest of one that is too
-    long for an index, and the digest of its payload."""
+    long for an index, and the digest of its payload and of the project it names."""
 
     method: str
     path: str
@@ -68,7 +68,7 @@ def keyed(method: str, path: str, key: str, payload: bytes) -> Keyed:
 async def find_answer(scope: Scope, db: Db, request: Keyed) -> StoredAnswer | None:
     """None the first time. Raises Conflict `idempotency_in_flight` while another request holds the
     key and `secret_already_shown` for an answer that is not stored, Invalid
-    `idempotency_key_reused` for another payload."""
+    `idempotency_key_reused` for another payload or project."""
     name = "\n".join((str(scope.token_id), request.method, request.path, request.key))
     if not await db.driver.fetchval(_LOCK, name, scope.account_id):
         raise Conflict(
@@ -84,7 +84,9 @@ async def find_answer(scope: Scope, db: Db, request: Keyed) -> StoredAnswer | No
         return None
     if row["payload_sha256"] != request.payload_sha256:
         raise Invalid.field(
-            "Idempotency-Key", "was used with another payload", code="idempotency_key_reused"
+            "Idempotency-Key",
+            "was used with another payload or project",
+            code="idempotency_key_reused",
         )
     if row["body"] is None:
         raise Conflict(

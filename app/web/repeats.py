@@ -18,7 +18,10 @@ async def repeated_request(request: Request[Any, Any, Any]) -> Keyed | None:
         return None
     query = request.scope["query_string"].decode("latin-1")
     path = f"{request.scope['path']}?{query}" if query else request.scope["path"]
-    return keyed(request.method, path, key, await request.body())
+    payload, project = await request.body(), request.headers.get("x-project")
+    if project is not None:  # the same words mean something else in another project
+        payload = project.encode("latin-1") + b"\n" + payload
+    return keyed(request.method, path, key, payload)
 
 
 def stored_answer(messages: list[Message], *, secret: bool) -> StoredAnswer:

@@ -84,6 +84,19 @@ async def test_the_same_key_gives_the_same_answer(world: World) -> None:
     assert len(everywhere.json()["data"]) == 2
 
 
+async def test_a_key_belongs_to_the_project_it_was_used_in(world: World) -> None:
+    client = world.client()
+    project = await client.post("/api/projects", json={"name": "Other", "slug": "other"})
+    there = {**KEY, "X-Project": "other"}
+    first = await client.post("/api/sessions", json=BODY, headers=there)
+    assert first.json()["project_id"] == project.json()["id"]
+    assert (await client.post("/api/sessions", json=BODY, headers=there)).json() == first.json()
+    for elsewhere in (KEY, {**KEY, "X-Project": "*"}):
+        refused = await client.post("/api/sessions", json=BODY, headers=elsewhere)
+        assert refused.status_code == 422
+        assert refused.json()["code"] == "idempotency_key_reused"
+
+
 async def test_an_address_too_long_for_an_index(world: World) -> None:
     path = f"/api/sessions?unknown={secrets.token_urlsafe(4000)}"
     first, again = [await world.client().post(path, json=BODY, headers=KEY) for _ in range(2)]
