@@ -7,10 +7,14 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
+import pytest
 
+from app import embedded
+from tests.pgbouncer import pgbouncer
 from tests.servers import start_server, stop_server
 
 # What a busy machine leaves out here is only the end of the random part.
@@ -42,13 +46,32 @@ async def move_ids_away(url: str) -> None:
         await connection.close()
 
 
-def test_the_api_does_what_it_says(tmp_path: Path) -> None:
-    server = start_server(tmp_path)
+@pytest.fixture
+def variables(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[dict[str, str]]:
+    """The server's environment: without a pool it starts a PostgreSQL of its own."""
+    if not pytestconfig.getoption("--pgbouncer"):
+        yield {}
+        return
+    with (
+        embedded.start(tmp_path_factory.mktemp("pooled")) as cluster,
+        pgbouncer(cluster.url) as url,
+    ):
+        yield {
+            "DATABASE_URL": url,
+            "DATABASE_DIRECT_URL": cluster.url,
+            "AGENT_SESSIONS_PGBOUNCER": "1",
+        }
+
+
+def test_the_api_does_what_it_says(tmp_path: Path, variables: dict[str, str]) -> None:
+    server = start_server(tmp_path, **variables)
     folder = ("--data-dir", str(server.data_dir))
-    asyncio.run(move_ids_away(server.json("db", "url", *folder)["url"]))
-    made = server.json(
-        "account", "create", "--name", "Tested", "--owner", "t@example.test", *folder
-    )
+    direct = variables.get("DATABASE_DIRECT_URL")
+    asyncio.run(move_ids_away(direct or server.json("db", "url", *folder)["url"]))
+    account = ("--name", "Tested", "--owner", "t@example.test")
+    made = server.json("account", "create", *account, *folder, **variables)
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     excluded = [f"--exclude-operation-id={name}" for name in EXCLUDED]
     done = subprocess.run(
