@@ -107,6 +107,19 @@ async def test_a_heartbeat_from_before_the_clock_was_set_back(world: World) -> N
     assert (await get(world)).heartbeat_at < before.heartbeat_at
 
 
+async def test_one_that_died_before_the_clock_was_set_back(world: World) -> None:
+    """It is silent from the next sweep on, not only once the clock has caught up."""
+    scope = world.scope()
+    await observe(world)
+    await silence(world, -3600)
+    async with world.db(scope) as db:
+        assert await fleet.mark_stale_agents(scope, db) == 0
+    swept = await get(world)
+    async with world.db(scope) as db:
+        assert swept.heartbeat_at <= await db.now()
+    assert swept.status == "idle"
+
+
 async def test_a_stale_agent_is_revived_by_its_heartbeat(world: World) -> None:
     scope = world.scope()
     await observe(world)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeVar
 import asyncpg
 
 from app import feed
-from app.contexts.fleet.statements import CLOSE, LOCK_AGENTS, LOCK_ITEMS, LOCK_SILENT
+from app.contexts.fleet.statements import CLOSE, LOCK_AGENTS, LOCK_ITEMS, LOCK_SILENT, REWIND
 from app.db import Db
 from app.errors import Conflict, NotFound, Unavailable
 from app.schemas.fleet import ReleaseReason
@@ -126,6 +126,7 @@ async def end_agent(scope: Scope, db: Db, session_id: str) -> None:
 async def mark_stale_agents(scope: Scope, db: Db) -> int:
     """At most 100 at a time; how many there were. Their claims are closed with `timeout`."""
     scope.require_write()
+    await db.driver.execute(REWIND, scope.account_id)
     silent = await db.driver.fetch(LOCK_SILENT, scope.account_id, SWEEP_BATCH)
     if silent:
         await lock_items(scope, db, [row["sd_id"] for row in silent])

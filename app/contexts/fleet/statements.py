@@ -76,6 +76,17 @@ LOCK_ITEMS = """
 SELECT key FROM work_items WHERE account_id = $1 AND key = ANY($2::text[])
 ORDER BY key FOR NO KEY UPDATE
 """
+# A heartbeat that is still to come was written before the clock was set back. It counts as one of
+# now: who lives sends the next, and who has died is silent from here on.
+REWIND = """
+UPDATE claude_sessions AS agent SET heartbeat_at = clock_timestamp()
+FROM (
+    SELECT id FROM claude_sessions
+    WHERE account_id = $1 AND status IN ('active', 'idle') AND heartbeat_at > clock_timestamp()
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+) AS ahead
+WHERE agent.account_id = $1 AND agent.id = ahead.id
+"""
 # Whoever is sending a heartbeat, or being given an item, is left alone.
 LOCK_SILENT = f"""
 SELECT agent.session_id, agent.sd_id FROM claude_sessions AS agent
