@@ -146,6 +146,27 @@ async def test_heartbeats(world: World) -> None:
     assert names[:1] + names[-2:] == ["instance.registered", "instance.stale", "instance.closed"]
 
 
+async def test_heartbeats_from_before_the_clock_was_set_back(world: World) -> None:
+    """Who died then is silent from the next sweep on; who lives is noted again."""
+    scope = world.scope()
+    ids = [await instance(world, suffix, rows=0) for suffix in ("dead12", "alive1")]
+    async with world.db() as db:
+        await db.driver.execute(
+            "UPDATE supervisor_sessions SET last_heartbeat = now() + interval '1 h',"
+            " heartbeat_event_at = now() + interval '1 h'"
+        )
+    async with world.db() as db:
+        await continuity.record_heartbeat(scope, db, ids[1], Heartbeat())
+    await jobs.mark_stale(world.database, world.account_id)
+    async with world.db() as db:
+        now = await db.now()
+        for instance_id in ids:
+            found = await continuity.get_instance(scope, db, instance_id)
+            assert (found.status, found.last_heartbeat <= now) == ("active", True)
+        assert found.heartbeat_event_at is not None
+        assert found.heartbeat_event_at <= now
+
+
 async def test_retention(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = {name: await instance(world, name) for name in ("open12", "old123", "mid123", "new123")}
     for name in ("old123", "mid123", "new123"):

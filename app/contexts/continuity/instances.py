@@ -160,7 +160,7 @@ async def record_heartbeat(
     }
     events: list[EventInput] = []
     noted = instance.heartbeat_event_at
-    if noted is None or now - noted >= HEARTBEAT_EVENT_PERIOD:
+    if noted is None or abs(now - noted) >= HEARTBEAT_EVENT_PERIOD:
         instance.heartbeat_event_at = now
         events.append(EventInput(event_type="instance_heartbeat", event_data=state))
     if before != (instance.context_percent, instance.current_epic):
@@ -194,6 +194,7 @@ async def mark_stale_instances(scope: Scope, db: Db) -> int:
     scope.require_write()
     settings = await get_continuity_settings(scope, db)
     silence = datetime.timedelta(minutes=settings.stale_minutes)
+    await _rewind_heartbeats(scope, db)
     found = await db.session.scalars(
         scope.select(SupervisorSession)
         .where(
@@ -212,6 +213,21 @@ async def mark_stale_instances(scope: Scope, db: Db) -> int:
         await append(scope, db, instance, [event])
         _record(scope, db, instance, "stale")
     return len(instances)
+
+
+async def _rewind_heartbeats(scope: Scope, db: Db) -> None:
+    """One that is still to come was written before the clock was set back, and whoever died then
+    would be taken for alive until it has caught up."""
+    ahead = await db.session.scalars(
+        scope.select(SupervisorSession)
+        .where(
+            SupervisorSession.status == "active",
+            SupervisorSession.last_heartbeat > func.clock_timestamp(),
+        )
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    for instance in ahead.all():
+        instance.last_heartbeat = await db.now()
 
 
 async def lock_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
