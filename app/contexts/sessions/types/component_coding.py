@@ -1,12 +1,6 @@
-from app.contexts.sessions.types.definition import SessionType, Step, StepCommand, StepContext
+from app.contexts.sessions.types.definition import SessionType
 from app.contexts.sessions.types.judging import judge_passing
-from app.contexts.sessions.types.shell import script
-from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, generate, repair
-
-
-def _run(context: StepContext) -> StepCommand:
-    return StepCommand(script(context, context.toolchain.test))
-
+from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, generate, repair, run_tests
 
 COMPONENT_CODING = SessionType(
     name="ComponentCodingSessions",
@@ -20,7 +14,7 @@ COMPONENT_CODING = SessionType(
             "is one, and its tests are in {test_path}: they must pass, and you must not change "
             "them.",
         ),
-        Step("RunTests", _run, "check", judge_passing),
+        run_tests(judge_passing),
         repair(
             "FixTestFailures",
             "The tests in {test_path} do not pass yet. Repair the code in {code_path}, not the "

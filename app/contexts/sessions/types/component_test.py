@@ -1,16 +1,11 @@
-from app.contexts.sessions.types.definition import SessionType, Step, StepCommand, StepContext
+from app.contexts.sessions.types.definition import SessionType
 from app.contexts.sessions.types.judging import judge_failing
-from app.contexts.sessions.types.shell import script
-from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, generate, repair
+from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, generate, repair, run_tests
 
 _STUB = (
     "If the code in {code_path} does not exist yet, write no more of it than the tests need to be "
     "loaded; each of them must fail."
 )
-
-
-def _run(context: StepContext) -> StepCommand:
-    return StepCommand(script(context, context.toolchain.test))
 
 
 COMPONENT_TEST = SessionType(
@@ -24,7 +19,7 @@ COMPONENT_TEST = SessionType(
             "Write the tests of this component, and the fixtures they need, to {test_path}. "
             f"Its design is in {{design_path}}, if there is one. {_STUB}",
         ),
-        Step("RunTests", _run, "check", judge_failing),
+        run_tests(judge_failing),
         repair(
             "FixCompilationErrors",
             f"The tests in {{test_path}} are not as they should be yet: repair them. {_STUB}",

@@ -1,5 +1,7 @@
 """The steps that our session types share, ready for others to use as well."""
 
+from collections.abc import Callable
+
 from app.contexts.sessions.types.definition import Handled, Step, StepCommand, StepContext
 from app.contexts.sessions.types.prompts import prompt
 from app.contexts.sessions.types.shell import script
@@ -32,6 +34,15 @@ def generate(name: str, task: str) -> Step:
         return StepCommand(agent, prompt(context, task))
 
     return Step(name, command, handle_result=_remember_conversation)
+
+
+def run_tests(judge: Callable[[StepContext, ResultInput], Handled]) -> Step:
+    """The component's own tests; the judge says what they have to do."""
+
+    def command(context: StepContext) -> StepCommand:
+        return StepCommand(script(context, context.toolchain.test))
+
+    return Step("RunTests", command, "check", judge)
 
 
 def repair(name: str, task: str) -> Step:
