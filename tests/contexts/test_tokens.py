@@ -32,6 +32,49 @@ async def test_who_was_let_in_just_before_is_not_remembered(world: World) -> Non
     assert (await client.get("/api/me")).status_code == 401
 
 
+async def test_a_crowd_with_one_token_asks_once(world: World) -> None:
+    """As many would otherwise take every connection at once, each time what is known runs out."""
+    client = world.client(await world.token_for("editor"))
+    async with world.db() as db:
+        await db.driver.execute("SELECT FROM api_tokens FOR UPDATE")
+        crowd = [asyncio.create_task(client.get("/api/me")) for _ in range(20)]
+        await asyncio.sleep(0.3)
+        crowd[0].cancel()  # who came first leaves the others waiting
+        waiting = await db.driver.fetchval(
+            "SELECT count(*) FROM pg_locks"
+            " WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
+        )
+    answers = await asyncio.gather(*crowd[1:])
+    assert waiting == 1
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_who_comes_after_a_revocation_does_not_join_who_came_before(world: World) -> None:
+    created = await world.client().post("/api/tokens", json={"name": "t", "scopes": ["admin"]})
+    client, released = world.client(created.json()["token"]), asyncio.Event()
+
+    async def hold() -> None:
+        async with world.db() as db:
+            await db.driver.execute("SELECT FROM api_tokens FOR UPDATE")
+            await released.wait()
+
+    async with world.db() as db:
+        await accounts.revoke_token(world.scope(), db, created.json()["id"])
+        await db.session.flush()
+        holding = asyncio.create_task(hold())  # next in the queue for the token's row
+        await asyncio.sleep(0.2)
+        before = asyncio.create_task(client.get("/api/me"))
+        await asyncio.sleep(0.2)
+    try:
+        async with asyncio.timeout(5):
+            after = await client.get("/api/me")
+        assert not before.done()
+    finally:
+        released.set()
+        await holding
+    assert ((await before).status_code, after.status_code) == (200, 401)
+
+
 async def test_a_token_for_one_project_opens_no_account(world: World) -> None:
     body = {"name": "p", "scopes": ["admin"], "project_id": world.project_id}
     created = await world.client().post("/api/tokens", json=body)

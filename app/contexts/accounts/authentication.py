@@ -1,8 +1,10 @@
 """From the bearer token of a request to its Scope."""
 
+import asyncio
 import hmac
 import time
 from collections import OrderedDict
+from functools import partial
 
 import msgspec
 
@@ -53,7 +55,7 @@ class Authenticator:
         self._database = database
         self._cache_seconds = cache_seconds
         self._identities: OrderedDict[ParsedToken, Identity] = OrderedDict()
-        self._forgotten = 0
+        self._readings: dict[ParsedToken, asyncio.Task[Identity]] = {}
         database.on_commit.append(self._forget_changed)
 
     async def authenticate(self, token: str, project: str | None = None) -> Scope:
@@ -67,13 +69,25 @@ class Authenticator:
             raise Unauthenticated
         identity = self._identities.get(parsed)
         if identity is None or identity.valid_until < time.monotonic():
-            forgotten = self._forgotten
-            identity = await self._identify(parsed)
-            if forgotten == self._forgotten:  # else it may have been read just before it changed
-                self._identities[parsed] = identity
+            identity = await self._read(parsed)
+        return await self._scope(identity, project)
+
+    async def _read(self, parsed: ParsedToken) -> Identity:
+        """A crowd that comes with one token asks once."""
+        reading = self._readings.get(parsed)
+        if reading is None:
+            reading = self._readings[parsed] = asyncio.create_task(self._identify(parsed))
+            reading.add_done_callback(partial(self._remember, parsed))
+        return await asyncio.shield(reading)  # who goes away leaves the others waiting
+
+    def _remember(self, parsed: ParsedToken, reading: asyncio.Task[Identity]) -> None:
+        if self._readings.get(parsed) is not reading:
+            return  # forgotten meanwhile: it may have been read just before it changed
+        del self._readings[parsed]
+        if not reading.cancelled() and reading.exception() is None:
+            self._identities[parsed] = reading.result()
             if len(self._identities) > _CACHE_SIZE:
                 self._identities.popitem(last=False)
-        return await self._scope(identity, project)
 
     async def _identify(self, parsed: ParsedToken) -> Identity:
         tenant = Tenant(account_id=parsed.account_id, role=Role.SYSTEM)
@@ -136,9 +150,9 @@ class Authenticator:
             self.forget(account_id)
 
     def forget(self, account_id: int) -> None:
-        self._forgotten += 1
-        for parsed in [key for key in self._identities if key.account_id == account_id]:
-            del self._identities[parsed]
+        for known in (self._identities, self._readings):
+            for parsed in [key for key in known if key.account_id == account_id]:
+                del known[parsed]
 
 
 def narrowed(role: Role, scopes: list[str]) -> Role:
