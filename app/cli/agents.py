@@ -113,5 +113,30 @@ def end_agent(session_id: str, *, as_json: bool) -> None:
     show_fields(request("POST", f"{_agent(session_id)}/end"), as_json=as_json)
 
 
+@agents.command("move")
+@click.argument("session_id")
+@click.argument("project_id", type=click.IntRange(min=1), required=False)
+@json_option
+def move_agent(session_id: str, project_id: int | None, *, as_json: bool) -> None:
+    """To another project, or without PROJECT_ID to none; admins and owners only."""
+    answer = request("POST", f"{_agent(session_id)}/move", json={"project_id": project_id})
+    show_fields(answer, as_json=as_json)
+
+
+@agents.command("settings")
+@click.option(
+    "--stale-after",
+    "stale_after_seconds",
+    type=click.IntRange(1, 604_800),
+    help="Seconds without a heartbeat.",
+)
+@json_option
+def fleet_settings(stale_after_seconds: int | None, *, as_json: bool) -> None:
+    """When an agent counts as stale, and may lose what it holds; with an option, from now on."""
+    changes = given({"stale_after_seconds": stale_after_seconds})
+    method, body = ("PATCH", changes) if changes else ("GET", None)
+    show_fields(request(method, "/api/fleet/settings", json=body), as_json=as_json)
+
+
 def _agent(session_id: str) -> str:
     return f"/api/agents/{quote(session_id, safe='')}"

@@ -29,6 +29,7 @@ _COMMANDS = {
     "agents": "agents:agents",
     "work-items": "work_items:work_items",
     "claims": "work_items:claims",
+    "conflicts": "conflicts:conflicts",
     "tracks": "work_items:tracks",
     "hook": "hook_command:hook",
     "install-hooks": "install:install_hooks",

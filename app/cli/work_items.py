@@ -17,7 +17,7 @@ from app.cli.output import (
     show_page,
     when,
 )
-from app.schemas.fleet import Availability
+from app.schemas.fleet import Availability, WorkItemStatus
 
 
 @click.group("work-items")
@@ -124,6 +124,46 @@ def complete_work_item(key: str, fencing_token: int | None, *, as_json: bool) ->
     """It is done."""
     body = given({"fencing_token": fencing_token})
     show_fields(request("POST", f"{_item(key)}/complete", json=body), as_json=as_json)
+
+
+@work_items.command("update")
+@click.argument("key")
+@click.option("--title")
+@click.option("--description")
+@click.option(
+    "--status",
+    type=choice(WorkItemStatus),
+    help="Done completes the claim on it, cancelled releases it, open makes it claimable again.",
+)
+@track_option
+@click.option("--rank", "sequence_rank", type=int, help="The lowest comes first.")
+@click.option("--ready/--not-ready", "is_ready", default=None, help="Whether it may come next.")
+@json_option
+def update_work_item(key: str, *, as_json: bool, **fields: Any) -> None:
+    """Change what is given, leave the rest."""
+    show_fields(request("PATCH", _item(key), json=given(fields)), as_json=as_json)
+
+
+@work_items.command("move")
+@click.argument("key")
+@click.argument("project_id", type=click.IntRange(min=1), required=False)
+@json_option
+def move_work_item(key: str, project_id: int | None, *, as_json: bool) -> None:
+    """To another project, or without PROJECT_ID to none; admins and owners only."""
+    answer = request("POST", f"{_item(key)}/move", json={"project_id": project_id})
+    show_fields(answer, as_json=as_json)
+
+
+@work_items.command("delete")
+@click.argument("key")
+@json_option
+def delete_work_item(key: str, *, as_json: bool) -> None:
+    """With its claims and conflicts; not while somebody holds it."""
+    request("DELETE", _item(key))
+    if as_json:
+        print_json({"deleted": key})
+    else:
+        click.echo(f"{key} is deleted")
 
 
 @click.group()

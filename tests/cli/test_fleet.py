@@ -1,4 +1,4 @@
-"""`agents`, `work-items`, `claims` and `tracks` against a real server."""
+"""`agents`, `work-items`, `claims`, `conflicts` and `tracks` against a real server."""
 
 from tests.servers import Server
 
@@ -42,3 +42,53 @@ def test_a_fleet(server: Server) -> None:
     assert "computed_status: released" in server.run("agents", "get", "a b").stdout
     gone = server.run("agents", "get", "nobody")
     assert (gone.returncode, gone.stderr) == (1, "Error: There is no such resource.\n")
+
+
+def test_work_items_are_changed(server: Server) -> None:
+    server.json("work-items", "create", "W 1", "--title", "First", "--description", "Long")
+    changed = server.json("work-items", "update", "W 1", "--rank", "-3", "--not-ready")
+    assert (changed["sequence_rank"], changed["is_ready"], changed["title"]) == (-3, False, "First")
+    server.json("agents", "register", "w")
+    changed = server.json("work-items", "update", "W 1", "--ready", "--description", "")
+    assert (changed["is_ready"], changed["description"]) == (True, "")
+    assert "W 1  token 1" in server.run("work-items", "claim", "W 1", "--session", "w").stdout
+    held = server.run("work-items", "delete", "W 1")
+    assert (held.returncode, "holds" in held.stderr) == (1, True), held.stderr
+    cancelled = server.run("work-items", "update", "W 1", "--status", "cancelled")
+    assert "status: cancelled" in cancelled.stdout
+    for kind, key in (("work-items", "W 1"), ("agents", "w")):
+        assert server.json(kind, "move", key)["project_id"] is None
+        refused = server.run(kind, "move", key, "9000000")
+        assert (refused.returncode, "project_id" in refused.stderr) == (1, True), refused.stderr
+    assert server.run("work-items", "delete", "W 1").stdout == "W 1 is deleted\n"
+    assert server.run("work-items", "delete", "W 1", "--json").returncode == 1
+
+
+def test_conflicts(server: Server) -> None:
+    for key in ("C-1", "C-2"):
+        server.json("work-items", "create", key, "--title", key)
+    report = ("conflicts", "report", "C-2", "C-1", "--type", "file_overlap")
+    areas = ("--area", "a.py", "--area", "b.py")
+    reported = server.json(*report, "--severity", "blocking", *areas)
+    assert (reported["work_item_a"], reported["affected_areas"]) == ("C-1", ["a.py", "b.py"])
+    number = str(reported["id"])
+    shown = server.run("conflicts", "list", "--open", "--work-item", "C-2").stdout
+    assert "a.py, b.py" in shown
+    assert server.json("conflicts", "list", "--resolved")["data"] == []
+    resolved = server.json("conflicts", "resolve", number, "--notes", "took turns")
+    assert resolved["resolution_notes"] == "took turns"
+    assert "took turns" in server.run("conflicts", "show", number).stdout
+    assert server.json("conflicts", "list", "--severity", "blocking")["data"] == [resolved]
+    again = server.run(*report, "--severity", "info")
+    assert "severity: info" in again.stdout
+    assert server.run("conflicts", "show", "9000000").returncode == 1
+    assert server.run(*report, "--severity", "dreadful").returncode == 2
+
+
+def test_when_an_agent_is_stale(server: Server) -> None:
+    assert server.json("agents", "settings") == {"stale_after_seconds": 300}
+    assert server.run("agents", "settings", "--stale-after", "60").stdout == (
+        "stale_after_seconds: 60\n"
+    )
+    assert server.json("agents", "settings", "--stale-after", "300")["stale_after_seconds"] == 300
+    assert server.run("agents", "settings", "--stale-after", "0").returncode == 2

@@ -1,0 +1,97 @@
+"""`conflicts`: which work items get in each other's way."""
+
+from typing import Any
+
+import click
+
+from app.cli.client import request
+from app.cli.output import (
+    cell,
+    choice,
+    given,
+    json_option,
+    page_options,
+    show_fields,
+    show_page,
+    when,
+)
+from app.schemas.fleet import ConflictType, Severity
+
+_PATH = "/api/work-item-conflicts"
+
+
+@click.group()
+def conflicts() -> None:
+    """Work items that get in each other's way."""
+
+
+@conflicts.command("list")
+@click.option("--work-item", help="Either of the two.")
+@click.option("--severity", type=choice(Severity))
+@click.option("--resolved/--open", default=None, help="Only those.")
+@page_options
+@json_option
+def list_conflicts(
+    work_item: str | None,
+    severity: str | None,
+    resolved: bool | None,
+    limit: int,
+    cursor: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """The last reported first."""
+    parameters = {
+        "work_item": work_item,
+        "severity": severity,
+        "resolved": None if resolved is None else str(resolved).lower(),
+        "limit": limit,
+        "cursor": cursor,
+    }
+    page = request("GET", _PATH, params=given(parameters))
+    columns = ["id", "severity", "type", "work item", "and", "areas", "detected", "resolved"]
+    rows = [
+        (
+            row["id"],
+            row["severity"],
+            row["conflict_type"],
+            row["work_item_a"],
+            row["work_item_b"],
+            cell(row["affected_areas"]),
+            when(row["detected_at"]),
+            when(row["resolved_at"]),
+        )
+        for row in page["data"]
+    ]
+    show_page(page, columns, rows, as_json=as_json)
+
+
+@conflicts.command("report")
+@click.argument("work_item_a")
+@click.argument("work_item_b")
+@click.option("--type", "conflict_type", type=choice(ConflictType), required=True)
+@click.option("--severity", type=choice(Severity), required=True)
+@click.option("--area", "affected_areas", multiple=True, help="A file, say; may be repeated.")
+@json_option
+def report_conflict(*, as_json: bool, **fields: Any) -> None:
+    """In either order. Reported again it is updated, and open again if it was resolved."""
+    body = {**fields, "affected_areas": list(fields["affected_areas"])}
+    show_fields(request("POST", _PATH, json=body), as_json=as_json)
+
+
+@conflicts.command("show")
+@click.argument("conflict_id", type=click.IntRange(min=1))
+@json_option
+def show_conflict(conflict_id: int, *, as_json: bool) -> None:
+    """One conflict."""
+    show_fields(request("GET", f"{_PATH}/{conflict_id}"), as_json=as_json)
+
+
+@conflicts.command("resolve")
+@click.argument("conflict_id", type=click.IntRange(min=1))
+@click.option("--notes", "resolution_notes", help="How.")
+@json_option
+def resolve_conflict(conflict_id: int, resolution_notes: str | None, *, as_json: bool) -> None:
+    """It stands in nobody's way any more."""
+    body = given({"resolution_notes": resolution_notes})
+    show_fields(request("POST", f"{_PATH}/{conflict_id}/resolve", json=body), as_json=as_json)
