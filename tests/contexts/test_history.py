@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from app.contexts import sessions
 from app.contexts.sessions import Window
 from app.contexts.sessions.packing import TAIL_BYTES, TAIL_COUNT
-from app.db import Db
 from app.schemas.sessions import (
     CommandInput,
     InteractionInput,
@@ -203,34 +202,3 @@ async def test_the_tail_is_bounded_however_well_it_compresses(world: World) -> N
             posted = [interaction("x" * 3000)]
             await sessions.append_interactions(world.scope(), db, session_id, posted)
         await check_storage(world, session_id, count)
-
-
-async def test_a_window_reads_the_pages_it_shows_and_no_others(world: World) -> None:
-    session_id = await new_session(world)
-    for _ in range(8):
-        async with world.db() as db:
-            posted = [interaction("x" * 1500)] * 500
-            await sessions.append_interactions(world.scope(), db, session_id, posted)
-    await analyze(world)
-    for window in (Window(), Window(after=200, order="asc"), Window(before=3800, limit=5)):
-        async with world.database.transaction(world.scope(), hot=True) as db:
-            before = await pages_read(db)
-            await sessions.list_interactions(world.scope(), db, session_id, window)
-            fetched = await pages_read(db) - before
-        assert 1 <= fetched <= 1 + window.limit // TAIL_COUNT + 2
-
-
-async def pages_read(db: Db) -> int:
-    count: int = await db.driver.fetchval(
-        "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables"
-        " WHERE relname = 'interaction_pages'"
-    )
-    return count
-
-
-async def analyze(world: World) -> None:
-    """What PostgreSQL does by itself a minute after a table has grown."""
-    connection = await world.database.engine.connect()
-    driver: Any = (await connection.get_raw_connection()).driver_connection
-    await driver.execute("ANALYZE sessions, interaction_pages")
-    await connection.close()

@@ -60,7 +60,7 @@ class Extension(NamedTuple):
 
 async def lock(scope: Scope, db: Db, session_id: int) -> LockedSession:
     """Raises NotFound. Whoever holds the lock decides what comes next in this session."""
-    rows = await _lock(scope, db, [session_id], "FOR UPDATE")
+    rows = await _lock(scope, db, [session_id], statements.LOCK)
     if not rows:
         raise NotFound
     db.require_version(str(rows[0].version))
@@ -72,12 +72,13 @@ async def lock_free(scope: Scope, db: Db, session_ids: Sequence[int]) -> dict[in
 
     Never waiting, it neither holds up the others nor takes part in a deadlock.
     """
-    rows = await _lock(scope, db, session_ids, "FOR UPDATE SKIP LOCKED")
+    rows = await _lock(scope, db, session_ids, statements.LOCK_FREE)
     return {session.id: session for session in rows}
 
 
-async def _lock(scope: Scope, db: Db, session_ids: Sequence[int], how: str) -> list[LockedSession]:
-    statement = f"{statements.LOCK} {how}"
+async def _lock(
+    scope: Scope, db: Db, session_ids: Sequence[int], statement: str
+) -> list[LockedSession]:
     parameters = scope.account_id, session_ids, scope.strict_project_id
     return [LockedSession(*row) for row in await db.driver.fetch(statement, *parameters)]
 

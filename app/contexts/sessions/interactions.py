@@ -74,7 +74,7 @@ async def append_together(
     exist or is held by somebody else: it is then to be appended by itself.
     """
     scope.require_write()
-    sessions = await history.lock_free(scope, db, [posting.session_id for posting in postings])
+    sessions = await history.lock_free(scope, db, list({p.session_id for p in postings}))
     possible = [posting for posting in postings if posting.session_id in sessions]
     answers = iter(await _append(scope, db, sessions, possible, history.append_last))
     return [next(answers) if p.session_id in sessions else None for p in postings]

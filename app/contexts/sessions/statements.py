@@ -1,14 +1,27 @@
-"""What PostgreSQL is asked for the history of a session; only `history` knows these tables."""
+"""What PostgreSQL is asked for the history of a session; only `history` knows these tables.
+
+One plan serves every account, and it is made for an average one. What is searched for by key is
+therefore kept apart from the rest (a lock, OFFSET 0, LIMIT): where most accounts have a handful of
+sessions, the planner would otherwise read all sessions of an account that has thousands.
+"""
 
 LOCK = """
-SELECT id, status, type, project_id, version, interaction_count, clock_timestamp() AS now,
-       interaction_count - sealed_count AS tail_count, tail_bytes
-FROM sessions WHERE account_id = $1 AND id = ANY($2) AND ($3::bigint IS NULL OR project_id = $3)
+SELECT session.* FROM unnest($2::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT id, status, type, project_id, version, interaction_count, clock_timestamp() AS now,
+           interaction_count - sealed_count AS tail_count, tail_bytes
+    FROM sessions
+    WHERE account_id = $1 AND id = wanted.id AND ($3::bigint IS NULL OR project_id = $3)
+    FOR UPDATE
+) AS session
 """
+LOCK_FREE = LOCK.replace("FOR UPDATE", "FOR UPDATE SKIP LOCKED")
 # As text: the driver would decode to dictionaries what is decoded to structs here.
 TAILS = """
-SELECT id, interactions::text, interaction_count FROM sessions
-WHERE account_id = $1 AND id = ANY($2) AND ($3::bigint IS NULL OR project_id = $3)
+SELECT session.* FROM unnest($2::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT id, interactions::text, interaction_count FROM sessions
+    WHERE account_id = $1 AND id = wanted.id AND ($3::bigint IS NULL OR project_id = $3)
+    OFFSET 0
+) AS session
 """
 # $2–$7 hold one element for each session, $8–$12 one for each page: pages are whole, and the first
 # of a session takes up what its row holds now (if $12), whose tail then begins anew ($7).
@@ -35,8 +48,12 @@ UPDATE sessions SET
        tail_bytes = new.bytes, interaction_count = new.count,
        last_interaction = coalesce(new.last, last_interaction),
        version = version + 1, updated_at = clock_timestamp()
-FROM unnest($2::bigint[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::boolean[])
-     AS new (session_id, tail, bytes, count, last, anew)
+FROM (
+    SELECT *
+    FROM unnest($2::bigint[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::boolean[])
+         AS given (session_id, tail, bytes, count, last, anew)
+    LIMIT cardinality($2)  -- all of them, taken for few
+) AS new
 WHERE account_id = $1 AND id = new.session_id
 """
 KEYS = """
@@ -61,8 +78,7 @@ UPDATE sessions SET version = version + 1, updated_at = clock_timestamp(),
 WHERE account_id = $1 AND id = $2
 """
 # What the row holds, and the pages of the window, which starts in the last page that begins at or
-# before its first seq; in no order, for they are too large to be sorted here. A join, not a
-# condition: row security would make the planner filter by it instead of searching for it.
+# before its first seq; in no order, for they are too large to be sorted here.
 READ = """
 WITH session AS (
     SELECT interactions, sealed_count, least(interaction_count, $5::bigint - 1) AS newest
@@ -83,7 +99,10 @@ WITH session AS (
 SELECT interactions::text, oldest, newest FROM bounds
 UNION ALL
 SELECT page.interactions::text, oldest, newest
-FROM start JOIN interaction_pages AS page
-     ON page.first_seq >= start.first_seq AND page.first_seq <= start.last_seq
-WHERE page.account_id = $1 AND page.session_id = $2
+FROM start CROSS JOIN LATERAL (
+    SELECT interactions FROM interaction_pages
+    WHERE account_id = $1 AND session_id = $2
+      AND first_seq BETWEEN start.first_seq AND start.last_seq
+    OFFSET 0
+) AS page
 """
