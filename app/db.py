@@ -143,14 +143,17 @@ class Database:
         self.config = alchemy_config(settings)
         self.engine: AsyncEngine = self.config.get_engine()
         self.on_commit: list[Callable[[int, set[str]], None]] = []
-        self._begin: str | None = None
+        self._role: str | None = None
 
     async def close(self) -> None:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self, tenant: Tenant, *, hot: bool = False) -> AsyncIterator[Db]:
-        """Commit at the end of the block, roll back when it raises.
+    async def transaction(
+        self, tenant: Tenant, *, hot: bool = False, read_only: bool = False
+    ) -> AsyncIterator[Db]:
+        """Commit at the end of the block, roll back when it raises. PostgreSQL refuses all writes
+        of one that is `read_only`.
 
         With `hot` its statements find rows by their keys, so one plan serves them for ever: making
         plans for row security and arrays would take longer than carrying them out.
@@ -158,13 +161,13 @@ class Database:
         Raises Unavailable when no connection can be had; an error during COMMIT propagates, so
         that nothing is reported as saved that is not.
         """
-        if self._begin is None:
+        if self._role is None:
             async with self.unscoped() as driver:
-                self._begin = await _begin_statement(driver)
+                self._role = await _role_statement(driver)
         connection = await self._connect()
         try:
-            settings = tenant.settings_statement() + (_ONE_PLAN if hot else "")
-            begin = f"{self._begin}; {settings}"
+            begin = "BEGIN READ ONLY" if read_only else "BEGIN"
+            begin += f"{self._role}; {tenant.settings_statement()}{_ONE_PLAN if hot else ''}"
             driver = await execute_first(connection, begin)
             db = Db(connection, driver, tenant, begin)
             try:
@@ -267,12 +270,12 @@ async def is_bound_by_row_security(driver: "asyncpg.Connection[asyncpg.Record]")
     return bound
 
 
-async def _begin_statement(driver: Any) -> str:
+async def _role_statement(driver: Any) -> str:
     """A login role that row-level security does not bind gives its powers up first."""
     unbound = await driver.fetchval(
         "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
     )
-    return f"BEGIN; SET LOCAL ROLE {APPLICATION_ROLE}" if unbound else "BEGIN"
+    return f"; SET LOCAL ROLE {APPLICATION_ROLE}" if unbound else ""
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
-"""One request is one transaction, and it answers only after the COMMIT.
+"""One request is one transaction, and a write is answered only after the COMMIT.
 
 The middleware authenticates, opens the transaction when a handler asks for `db`, holds the
-response back, commits, and only then lets it go: a COMMIT that fails is a 5xx, never a 2xx.
+response back, commits, and only then lets it go: a COMMIT that fails is a 5xx, never a 2xx. A read
+need not wait for the end of its transaction, in which PostgreSQL refuses to write.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from app.contexts.accounts import Authenticator
 from app.contexts.idempotency import find_answer, store_answer
 from app.contexts.sessions import Appended
 from app.db import Database, Db
-from app.errors import Invalid, NotFound, Unauthenticated
+from app.errors import Invalid, NotFound, Unauthenticated, Unavailable
 from app.schemas.base import MAX_BIGINT
 from app.schemas.sessions import InteractionInput
 from app.scope import Scope
@@ -46,6 +47,7 @@ class Unit:
         appends: Appends,
         *,
         hot: bool,
+        read_only: bool,
     ) -> None:
         self.current_scope = current_scope
         self._database = database
@@ -53,11 +55,14 @@ class Unit:
         self._expected_versions = expected_versions
         self._appends = appends
         self._hot = hot
+        self._read_only = read_only
         self._db: Db | None = None
 
     async def open(self) -> Db:
         if self._db is None:
-            transaction = self._database.transaction(self.current_scope, hot=self._hot)
+            transaction = self._database.transaction(
+                self.current_scope, hot=self._hot, read_only=self._read_only
+            )
             self._db = await self._stack.enter_async_context(transaction)
             self._db.expected_versions = self._expected_versions
         return self._db
@@ -103,41 +108,59 @@ class UnitOfWork(ASGIMiddleware):
             self.rate_limit.take(current_scope.token_id)
         _require_possible_ids(scope["path_params"])
         _refuse_nul(request)
-        if request.method not in _READS and not opt.get("viewers"):
+        reads = request.method in _READS
+        if not reads and not opt.get("viewers"):
             current_scope.require_write()
+        answered = False
+        try:
+            async with AsyncExitStack() as stack:
+                unit = Unit(
+                    self.database,
+                    current_scope,
+                    stack,
+                    if_match(request),
+                    self.appends,
+                    hot=bool(opt.get("hot")),
+                    read_only=reads,
+                )
+                scope["state"]["unit"] = unit
+                if opt.get("stream"):
+                    await next_app(scope, receive, send)
+                    return
+                held = await self._carry_out(request, unit, receive, next_app)
+                if reads:
+                    await _send_all(request, held, send)
+                    answered = True
+        except Unavailable:
+            if not answered:
+                raise
+        if not answered:
+            await _send_all(request, held, send)
+
+    async def _carry_out(
+        self, request: ApiRequest, unit: Unit, receive: Receive, next_app: ASGIApp
+    ) -> list[Message]:
+        """What is to be answered once the transaction has ended."""
+        scope = request.scope
+        repeat = await repeated_request(request)
+        if repeat:
+            stored = await find_answer(unit.current_scope, await unit.open(), repeat)
+            if stored:
+                return replayed(stored)
         held: list[Message] = []
 
         async def hold(message: Message) -> None:
             held.append(message)
 
-        async with AsyncExitStack() as stack:
-            unit = Unit(
-                self.database,
-                current_scope,
-                stack,
-                if_match(request),
-                self.appends,
-                hot=bool(opt.get("hot")),
-            )
-            scope["state"]["unit"] = unit
-            if opt.get("stream"):
-                await next_app(scope, receive, send)
-                return
-            repeat = await repeated_request(request)
-            stored = repeat and await find_answer(current_scope, await unit.open(), repeat)
-            if stored:
-                held = replayed(stored)
-            else:
-                await next_app(scope, receive, hold)
-                # Litestar believes it is under way; until the COMMIT it can still become an error.
-                ScopeState.from_scope(scope).response_started = False
-                if status_of(held) >= 400:
-                    unit.discard()
-                elif repeat:
-                    answer = stored_answer(held, secret=bool(opt.get("secret")))
-                    await store_answer(current_scope, await unit.open(), repeat, answer)
-        for message in not_modified(request, held):
-            await send(message)
+        await next_app(scope, receive, hold)
+        # Litestar believes it is under way; until the COMMIT it can still become an error.
+        ScopeState.from_scope(scope).response_started = False
+        if status_of(held) >= 400:
+            unit.discard()
+        elif repeat:
+            answer = stored_answer(held, secret=bool(scope["route_handler"].opt.get("secret")))
+            await store_answer(unit.current_scope, await unit.open(), repeat, answer)
+        return held
 
     async def _authenticate(self, request: Request[Any, Any, Any]) -> Scope:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -146,6 +169,11 @@ class UnitOfWork(ASGIMiddleware):
         return await self.authenticator.authenticate(
             token.strip(), request.headers.get("x-project")
         )
+
+
+async def _send_all(request: ApiRequest, held: list[Message], send: Send) -> None:
+    for message in not_modified(request, held):
+        await send(message)
 
 
 def _require_possible_ids(path_params: dict[str, Any]) -> None:
