@@ -9,6 +9,7 @@ from sqlalchemy import event
 from app.contexts import fleet
 from app.paging import PageRequest
 from tests.factories import World
+from tests.planning import among_small_accounts, fresh_plans, rows_read
 
 AGENTS = 2000
 BATCH = 1000
@@ -80,3 +81,13 @@ async def test_a_page_of_the_list_is_one_statement(world: World, names: list[str
     assert (listed, cursor) == (len(names), None)
     assert len(statements) == AGENTS / 100
     assert all("claude_sessions" in statement for statement in statements)
+
+
+async def test_agents_are_found_by_key(world: World, names: list[str]) -> None:
+    scope, asked = world.scope(), names[:3]
+    async with among_small_accounts(world), fresh_plans(world) as db:
+        before = await rows_read(db, "claude_sessions")
+        await fleet.record_agent_heartbeats(scope, db, asked)
+        await fleet.end_agent(scope, db, asked[0])
+        # Locked, written, told; the one that ends once more.
+        assert await rows_read(db, "claude_sessions") - before <= 3 * len(asked) + 3
