@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from app.engine import BROKEN, UNREACHABLE, alchemy_config, execute_first
+from app.engine import BROKEN, UNREACHABLE, Turns, alchemy_config, execute_first
 from app.errors import AppError, NotFound, PreconditionFailed, Unavailable, violation
 from app.recording import RECORD, FeedEvent, encoded, recording
 from app.settings import Settings
@@ -144,6 +144,7 @@ class Database:
         self.engine: AsyncEngine = self.config.get_engine()
         self.on_commit: list[Callable[[int, set[str]], None]] = []
         self._role: str | None = None
+        self._turns = Turns(settings.pool_size, settings.pool_timeout)
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -164,8 +165,7 @@ class Database:
         if self._role is None:
             async with self.unscoped() as driver:
                 self._role = await _role_statement(driver)
-        connection = await self._connect()
-        try:
+        async with self._connected() as connection:
             begin = "BEGIN READ ONLY" if read_only else "BEGIN"
             begin += f"{self._role}; {tenant.settings_statement()}{_ONE_PLAN if hot else ''}"
             driver = await execute_first(connection, begin)
@@ -179,8 +179,6 @@ class Database:
                     await self._commit(db)
             finally:
                 await db.close()
-        finally:
-            await connection.close()
 
     async def commit_and_begin(self, db: Db) -> None:
         """End the transaction and open another of the same tenant, in one message: who has more to
@@ -197,20 +195,23 @@ class Database:
         A transaction even for one statement: outside of one, a pool may send what was prepared to
         one connection and what executes it to another. Raises Unavailable.
         """
-        connection = await self._connect()
-        try:
+        async with self._connected() as connection:
             driver = await execute_first(connection, "BEGIN")
             async with _undone(connection, driver):
                 yield driver
                 await driver.execute("COMMIT")
-        finally:
-            await connection.close()
 
-    async def _connect(self) -> AsyncConnection:
-        try:
-            return await self.engine.connect()
-        except UNREACHABLE as error:
-            raise Unavailable from error
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        async with self._turns.taken():
+            try:
+                connection = await self.engine.connect()
+            except UNREACHABLE as error:
+                raise Unavailable from error
+            try:
+                yield connection
+            finally:
+                await connection.close()
 
     async def _commit(self, db: Db) -> None:
         await db.write_events()
@@ -238,11 +239,8 @@ class Database:
     async def notify(self, channel: str, payload: str) -> None:
         """The payload is the server's own words: it becomes part of the statement, so that one
         message does what parameters would need a transaction for. Raises Unavailable."""
-        connection = await self._connect()
-        try:
+        async with self._connected() as connection:
             await execute_first(connection, f"NOTIFY {channel}, '{payload}'")
-        finally:
-            await connection.close()
 
     async def list_account_ids(self) -> list[int]:
         """For background work only, one transaction each."""

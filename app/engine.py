@@ -1,5 +1,8 @@
 """How SQLAlchemy and asyncpg reach the database, also through a transaction-mode PgBouncer."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -22,6 +25,27 @@ UNREACHABLE = (
 )
 # What statements may raise on a connection that PostgreSQL has closed.
 BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Turns:
+    """Who asks first is served first: at the pool itself newcomers overtake those who wait."""
+
+    def __init__(self, places: int, patience_seconds: float) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._patience_seconds = patience_seconds
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Raises Unavailable when nobody made room in time."""
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise Unavailable from error
+        try:
+            yield
+        finally:
+            self._places.release()
 
 
 def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
