@@ -5,6 +5,8 @@ response back, commits, and only then lets it go: a COMMIT that fails is a 5xx, 
 need not wait for the end of its transaction, in which PostgreSQL refuses to write.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -111,31 +113,31 @@ class UnitOfWork(ASGIMiddleware):
         reads = request.method in _READS
         if not reads and not opt.get("viewers"):
             current_scope.require_write()
-        answered = False
-        try:
-            async with AsyncExitStack() as stack:
-                unit = Unit(
-                    self.database,
-                    current_scope,
-                    stack,
-                    if_match(request),
-                    self.appends,
-                    hot=bool(opt.get("hot")),
-                    read_only=reads,
-                )
-                scope["state"]["unit"] = unit
-                if opt.get("stream"):
-                    await next_app(scope, receive, send)
-                    return
-                held = await self._carry_out(request, unit, receive, next_app)
-                if reads:
+        async with AsyncExitStack() as stack:
+            unit = Unit(
+                self.database,
+                current_scope,
+                stack,
+                if_match(request),
+                self.appends,
+                hot=bool(opt.get("hot")),
+                read_only=reads,
+            )
+            scope["state"]["unit"] = unit
+            if opt.get("stream"):
+                await next_app(scope, receive, send)
+                return
+            held = await self._carry_out(request, unit, receive, next_app)
+            if reads:
+                # A task starts when this one waits: after the answer, unless its taker is slow.
+                ending = asyncio.create_task(stack.pop_all().aclose())
+                try:
                     await _send_all(request, held, send)
-                    answered = True
-        except Unavailable:
-            if not answered:
-                raise
-        if not answered:
-            await _send_all(request, held, send)
+                finally:
+                    with contextlib.suppress(Unavailable):  # what was read is read
+                        await ending
+                return
+        await _send_all(request, held, send)
 
     async def _carry_out(
         self, request: ApiRequest, unit: Unit, receive: Receive, next_app: ASGIApp

@@ -56,3 +56,19 @@ async def test_a_body_that_has_no_end(server: Server) -> None:
     async with AsyncExitStack() as stack:
         reader = await send(server, stack, begun + chunk * 150)
         assert await reader.read(12) == b"HTTP/1.1 413"
+
+
+async def test_an_answer_that_is_not_taken(server: Server) -> None:
+    """Requests that wait behind it in the same connection hold no transaction either."""
+    auth = {"Authorization": f"Bearer {server.token}"}
+    async with AsyncExitStack() as stack, httpx.AsyncClient(headers=auth, timeout=30) as client:
+        made = await client.post(f"{server.url}/api/sessions", json={"type": "RecordedSessions"})
+        path = f"/api/sessions/{made.json()['id']}"
+        large = [{"command": {"module": "Bash", "command": "x" * 200_000}}] * 30
+        stored = await client.post(f"{server.url}{path}/interactions", json=large)
+        assert stored.status_code == 201, stored.text
+        await send(server, stack, head(server, "GET", f"{path}?interactions=all") * 4)
+        await asyncio.sleep(1)
+        for _ in range(3):
+            answer = await client.get(f"{server.url}/api/me")
+            assert answer.status_code == 200, answer.text
