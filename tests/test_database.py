@@ -12,6 +12,7 @@ from app.errors import Unavailable
 from app.schemas.sessions import SessionCreate
 from app.settings import Settings
 from tests.factories import World
+from tests.planning import administer
 
 
 async def test_who_asks_first_is_served_first(settings: Settings) -> None:
@@ -50,3 +51,18 @@ async def test_a_read_cannot_write(world: World) -> None:
     with pytest.raises(Exception, match="read-only transaction"):
         async with world.database.transaction(scope, read_only=True) as db:
             await sessions.create_session(scope, db, SessionCreate(type="RecordedSessions"))
+
+
+async def test_a_get_is_a_read(world: World) -> None:
+    """Only reads see the rows while this policy stands."""
+    client = world.client()
+    made = await client.post("/api/sessions", json={"type": "RecordedSessions"})
+    policy = "POLICY only_reads ON sessions"
+    condition = "current_setting('transaction_read_only') = 'on'"
+    await administer(world, f"CREATE {policy} AS RESTRICTIVE FOR SELECT USING ({condition})")
+    try:
+        read = await client.get(made.headers["location"])
+        written = await client.post(f"{made.headers['location']}/complete")
+    finally:
+        await administer(world, f"DROP {policy}")
+    assert (read.status_code, written.status_code) == (200, 404)

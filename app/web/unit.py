@@ -142,7 +142,7 @@ class UnitOfWork(ASGIMiddleware):
     async def _carry_out(
         self, request: ApiRequest, unit: Unit, receive: Receive, next_app: ASGIApp
     ) -> list[Message]:
-        """What is to be answered once the transaction has ended."""
+        """The answer, none of which is sent yet."""
         scope = request.scope
         repeat = await repeated_request(request)
         if repeat:

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from app.contexts import fleet
 from app.paging import PageRequest
 from tests.factories import World
-from tests.planning import among_small_accounts, fresh_plans, rows_read
+from tests.planning import administer, among_small_accounts, fresh_plans, rows_read
 
 AGENTS = 2000
 BATCH = 1000
@@ -81,6 +81,15 @@ async def test_a_page_of_the_list_is_one_statement(world: World, names: list[str
     assert (listed, cursor) == (len(names), None)
     assert len(statements) == AGENTS / 100
     assert all("claude_sessions" in statement for statement in statements)
+
+
+async def test_a_sweep_reads_each_agent_once(world: World, names: list[str]) -> None:
+    scope = world.scope()
+    await administer(world, "ANALYZE claude_sessions")
+    async with world.db(scope) as db:
+        before = await rows_read(db, "claude_sessions")
+        assert await fleet.mark_stale_agents(scope, db) == 0
+        assert await rows_read(db, "claude_sessions") - before <= len(names)
 
 
 async def test_agents_are_found_by_key(world: World, names: list[str]) -> None:

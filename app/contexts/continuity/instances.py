@@ -222,7 +222,7 @@ async def _rewind_heartbeats(scope: Scope, db: Db) -> None:
         scope.select(SupervisorSession)
         .where(
             SupervisorSession.status == "active",
-            SupervisorSession.last_heartbeat > func.clock_timestamp(),
+            SupervisorSession.last_heartbeat > func.now(),
         )
         .with_for_update(skip_locked=True, key_share=True)
     )

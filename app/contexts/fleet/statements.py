@@ -89,7 +89,7 @@ REWIND = """
 UPDATE claude_sessions AS agent SET heartbeat_at = clock_timestamp()
 FROM (
     SELECT id FROM claude_sessions
-    WHERE account_id = $1 AND status IN ('active', 'idle') AND heartbeat_at > clock_timestamp()
+    WHERE account_id = $1 AND status IN ('active', 'idle') AND heartbeat_at > now()
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ) AS ahead
 WHERE agent.account_id = $1 AND agent.id = ahead.id
