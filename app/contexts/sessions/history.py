@@ -117,7 +117,7 @@ def _stored(scope: Scope, extensions: Sequence[Extension]) -> list[object]:
         count = session.interaction_count + len(documents)
         last = _encode(summary(documents[-1])).decode()
         rows.append(_row(session, packing, count, last, anew=bool(packing.pages)))
-        pages += _page_rows(session, packing.pages)
+        pages += _page_rows(session, packing.pages, session.tail_count)
     return _parameters(scope, rows, pages)
 
 
@@ -128,15 +128,14 @@ def _row(
 
 
 def _page_rows(
-    session: LockedSession, pages: list[list[StoredInteraction]]
+    session: LockedSession, pages: list[list[msgspec.Raw]], taken_up: int
 ) -> Iterator[tuple[object, ...]]:
-    """The first page takes up the tail, if there is one."""
-    for index, page in enumerate(pages):
-        continues = index == 0 and session.tail_count > 0
-        sealed = session.interaction_count - session.tail_count
-        first = sealed + 1 if continues else page[0].seq
-        last = page[-1].seq if page else session.interaction_count
-        yield session.id, first, last, _encode(page).decode(), continues
+    """The first page takes up so many documents of the tail."""
+    last = session.interaction_count - session.tail_count
+    for page in pages:
+        first, last = last + 1, last + taken_up + len(page)
+        yield session.id, first, last, _encode(page).decode(), taken_up > 0
+        taken_up = 0
 
 
 def _parameters(
@@ -270,8 +269,7 @@ async def _rewrite_tail(
     """A result may have made the tail too large, so it is packed anew."""
     packing = pack(tail, 0, 0)
     row = _row(session, packing, session.interaction_count, last, anew=True)
-    unsealed = session._replace(tail_count=0)
-    parameters = _parameters(scope, [row], list(_page_rows(unsealed, packing.pages)))
+    parameters = _parameters(scope, [row], list(_page_rows(session, packing.pages, 0)))
     await db.driver.execute(statements.STORE, *parameters)
 
 

@@ -14,25 +14,26 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Packing(NamedTuple):
-    """`tail` is what comes to the tail, or the new one if there are pages; `tail_bytes` is the size
-    of the whole tail then."""
+    """Documents as JSON. `tail` is what comes to the tail, or the new one if there are pages;
+    `tail_bytes` is the size of the whole tail then."""
 
-    pages: list[list[StoredInteraction]]
-    tail: list[StoredInteraction]
+    pages: list[list[msgspec.Raw]]
+    tail: list[msgspec.Raw]
     tail_bytes: int
 
 
 def pack(documents: Sequence[StoredInteraction], tail_count: int, tail_bytes: int) -> Packing:
     """Fill the tail up to its bound, seal it, begin the next; the first may be partly filled."""
-    pages: list[list[StoredInteraction]] = []
-    current: list[StoredInteraction] = []
+    pages: list[list[msgspec.Raw]] = []
+    current: list[msgspec.Raw] = []
     count, size = tail_count, tail_bytes if tail_count else 0
     for document in documents:
-        length = len(_encode(document))
+        encoded = msgspec.Raw(_encode(document))
+        length = len(encoded)
         if count and (count == TAIL_COUNT or size + length > TAIL_BYTES):
             pages.append(current)
             current, count, size = [], 0, 0
-        current.append(document)
+        current.append(encoded)
         count, size = count + 1, size + length
     if size > TAIL_BYTES:
         pages.append(current)
