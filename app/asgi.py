@@ -28,15 +28,15 @@ from app.settings import Settings
 from app.stream.events import stream_events
 from app.stream.hub import Hub
 from app.stream.shutdown import close_streams_on_signal
+from app.web.answers import Answer
 from app.web.body import ApiRequest
-from app.web.conditions import add_etag
 from app.web.documentation import DocumentationPage
 from app.web.envelope import Envelope
 from app.web.metrics import PROMETHEUS, metrics
 from app.web.problems import EXCEPTION_HANDLERS
 from app.web.rate_limit import RateLimit
 from app.web.routes import ROUTES
-from app.web.unit import UnitOfWork, provide_current_scope, provide_db, provide_unit
+from app.web.unit import UnitOfWork, provide_current_scope, provide_db
 
 
 def create_app(configuration: Settings | None = None) -> Envelope:
@@ -75,7 +75,6 @@ def create_app(configuration: Settings | None = None) -> Envelope:
             request_class=ApiRequest,
             dependencies={
                 "current_scope": Provide(provide_current_scope),
-                "unit": Provide(provide_unit),
                 "db": Provide(provide_db),
             },
             middleware=[
@@ -83,7 +82,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
                 *measured,
                 UnitOfWork(database, authenticator, RateLimit(configuration.rate_limit)),
             ],
-            after_request=add_etag,
+            response_class=Answer,
             exception_handlers=EXCEPTION_HANDLERS,
             request_max_body_size=configuration.max_body_bytes,
             state=State(

@@ -19,6 +19,7 @@ from app.schemas.orchestrations import (
 )
 from app.schemas.rendering import rendered, rendered_page
 from app.scope import Scope
+from app.web.answers import Answer
 from app.web.routing import Cursor, Limit, created, route
 
 _ACTIONS = "/api/orchestrations/{orchestration_id:uuid}/actions"
@@ -68,8 +69,8 @@ async def claim_next_action(
         current_scope, db, orchestration_id, data.agent_id
     )
     if action is None:
-        return Response(None, status_code=204)
-    return Response(rendered(action, ActionOut), status_code=200)
+        return Answer(None, status_code=204)
+    return Answer(rendered(action, ActionOut), status_code=200)
 
 
 @route("GET", _ACTION, tag="orchestrations")

@@ -4,11 +4,12 @@ import datetime
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
 
 from app.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
 
@@ -23,15 +24,27 @@ _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 _PATH = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>\$[^`]*)`)?$", re.DOTALL)
 
 
+class _Expected(NamedTuple):
+    schema: Any
+    decoder: msgspec.json.Decoder[Any]
+    nul_allowed_in: str | None
+    """Below this key (`*` for everywhere) NUL characters are replaced, not refused."""
+
+
+@cache
+def _expected(handler: HTTPRouteHandler) -> _Expected:
+    """By its handler: to hash a union takes longer than to decode a document."""
+    schema = handler.parsed_fn_signature.parameters["data"].annotation
+    return _Expected(schema, msgspec.json.Decoder(schema), handler.opt.get("nul_allowed_in"))
+
+
 class ApiRequest(Request[Any, Any, State]):
     """Decodes the body as the handler's `data` parameter says."""
 
     async def json(self) -> Any:
         body = await self.body()
         require_json(self)
-        parameter = self.route_handler.parsed_fn_signature.parameters["data"]
-        opt = self.route_handler.opt
-        return decode(body, parameter.annotation, nul_allowed_in=opt.get("nul_allowed_in"))
+        return decode(body, _expected(self.route_handler))
 
 
 def require_json(request: Request[Any, Any, Any]) -> None:
@@ -46,11 +59,9 @@ def replace_nul(body: bytes) -> bytes:
     return _NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
 
 
-def decode(body: bytes, schema: Any, *, nul_allowed_in: str | None = None) -> Any:
-    """Raises Malformed for what is no JSON, Invalid for what the schema does not allow.
-
-    Below the key `nul_allowed_in` (`*` for everywhere) NUL characters are replaced, not refused.
-    """
+def decode(body: bytes, expected: _Expected) -> Any:
+    """Raises Malformed for what is no JSON, Invalid for what the schema does not allow."""
+    schema, decoder, nul_allowed_in = expected
     if nul_allowed_in == "*":
         body = replace_nul(body)
     if rb"\u0000" in body or _LONG_NUMBER in body.translate(_ALL_ZEROS) or _maybe_deep(body):
@@ -62,7 +73,7 @@ def decode(body: bytes, schema: Any, *, nul_allowed_in: str | None = None) -> An
         if errors:
             raise Invalid(*errors)
     try:
-        decoded = _decoder(schema).decode(body)
+        decoded = decoder.decode(body)
     except msgspec.ValidationError:
         raise Invalid(*_field_errors(_document(body), schema)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -87,11 +98,6 @@ def _beyond_time(value: Any, path: tuple[str | int, ...]) -> Iterator[FieldError
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _beyond_time(item, (*path, index))
-
-
-@cache
-def _decoder(schema: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(schema)
 
 
 def _document(body: bytes) -> Any:

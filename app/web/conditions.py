@@ -1,10 +1,9 @@
 """ETag, If-None-Match and If-Match, for every resource at once."""
 
 import re
-from typing import Any
 
-from litestar import Request, Response
-from litestar.types import Message
+from litestar.datastructures import Headers
+from litestar.types import HTTPScope, Message
 
 from app.schemas.base import Live
 from app.scope import version_of
@@ -12,27 +11,24 @@ from app.scope import version_of
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-async def add_etag(response: Response[Any]) -> Response[Any]:
+def etag(content: object) -> bytes | None:
     """A single resource carries its version; lists and what is live have none."""
-    live = isinstance(response.content, Live)
-    version = None if live else version_of(response.content)
-    if version is not None:
-        response.set_header("ETag", f'"{version}"')
-    return response
+    version = None if isinstance(content, Live) else version_of(content)
+    return None if version is None else f'"{version}"'.encode()
 
 
-def if_match(request: Request[Any, Any, Any]) -> frozenset[str] | None:
+def if_match(headers: Headers) -> frozenset[str] | None:
     """The versions a writer is ready to overwrite; None when it did not say, or said `*`."""
-    header = request.headers.get("if-match")
+    header = headers.get("if-match")
     if header is None or header.strip() == "*":
         return None
     return frozenset(_TAG.findall(header))
 
 
-def not_modified(request: Request[Any, Any, Any], messages: list[Message]) -> list[Message]:
+def not_modified(scope: HTTPScope, messages: list[Message]) -> list[Message]:
     """304 and nothing else when the client has this very version of a resource."""
-    header = request.headers.get("if-none-match")
-    if header is None or request.method != "GET" or status_of(messages) != 200:
+    header = Headers.from_scope(scope).get("if-none-match")
+    if header is None or scope["method"] != "GET" or status_of(messages) != 200:
         return messages
     headers = [
         pair

@@ -50,13 +50,14 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [_prefixed(pair, scope) for pair in message["headers"]]
+                headers = [*message["headers"], (b"x-request-id", request_id)]
+                if scope.get("root_path"):
+                    headers = [_prefixed(pair, scope) for pair in headers]
                 present = {name for name, _ in headers}
                 if scope["method"] == "OPTIONS" and "path_template" in scope:
                     allowed = ", ".join(sorted(self._methods[scope["path_template"]]))
                     headers = [pair for pair in headers if pair[0] != b"allow"]
                     headers.append((b"allow", allowed.encode()))
-                headers.append((b"x-request-id", request_id))
                 headers += [h for h in _SECURITY_HEADERS if h[0] not in present]
                 message["headers"] = headers
             await send(message)

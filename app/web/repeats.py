@@ -1,27 +1,27 @@
 """Idempotency-Key on every POST; the rules are those of `app.contexts.idempotency`."""
 
-from typing import Any
-
-from litestar import Request
-from litestar.types import Message
+from litestar.datastructures import Headers
+from litestar.types import HTTPScope, Message, Receive
 
 from app.contexts.idempotency import Keyed, StoredAnswer, keyed
+from app.web.body import ApiRequest
 from app.web.conditions import status_of
 
 _KEPT_HEADERS = frozenset({b"content-type", b"location", b"etag"})
 
 
-async def repeated_request(request: Request[Any, Any, Any]) -> Keyed | None:
+async def repeated_request(scope: HTTPScope, receive: Receive) -> Keyed | None:
     """None for a request that makes no such promise."""
-    key = request.headers.get("idempotency-key")
-    if key is None or request.method != "POST":
+    headers = Headers.from_scope(scope)
+    key = headers.get("idempotency-key")
+    if key is None or scope["method"] != "POST":
         return None
-    query = request.scope["query_string"].decode("latin-1")
-    path = f"{request.scope['path']}?{query}" if query else request.scope["path"]
-    payload, project = await request.body(), request.headers.get("x-project")
+    query = scope["query_string"].decode("latin-1")
+    path = f"{scope['path']}?{query}" if query else scope["path"]
+    payload, project = await ApiRequest(scope, receive).body(), headers.get("x-project")
     if project is not None:  # the same words mean something else in another project
         payload = project.encode("latin-1") + b"\n" + payload
-    return keyed(request.method, path, key, payload)
+    return keyed(scope["method"], path, key, payload)
 
 
 def stored_answer(messages: list[Message], *, secret: bool) -> StoredAnswer:

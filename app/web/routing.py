@@ -15,6 +15,7 @@ from litestar.params import QueryParameter
 
 from app.errors import Invalid
 from app.schemas.base import MAX_BIGINT, MAX_PAGE, Instant
+from app.web.answers import Answer
 from app.web.problems import MEDIA_TYPE, Problem
 
 Out = TypeVar("Out")
@@ -127,7 +128,7 @@ def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
 
 
 def created(content: Out, location: str, status: int = 201) -> Response[Out]:
-    return Response(content, status_code=status, headers={"Location": location})
+    return Answer(content, status_code=status, headers={"Location": location})
 
 
 def location(collection: str, key: str) -> str:

@@ -28,6 +28,7 @@ from app.schemas.sessions import (
     SessionUpdate,
 )
 from app.scope import Scope
+from app.web.body import ApiRequest
 from app.web.routing import (
     Cursor,
     Limit,
@@ -37,7 +38,7 @@ from app.web.routing import (
     parse_moment,
     route,
 )
-from app.web.unit import Unit
+from app.web.unit import unit_of
 
 MAX_INTERACTIONS = 1000
 Seq = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
@@ -228,13 +229,13 @@ async def get_interaction(
     nul_allowed_in="result",
 )
 async def append_interactions(
-    unit: NamedDependency[Unit],
+    request: ApiRequest,
     session_id: FromPath[int],
     data: JSONBody[InteractionInput | InteractionBatch],
 ) -> Response[Interaction | Batch[Interaction]]:
     """One document or an array of up to 500, all or nothing."""
     posted = [data] if isinstance(data, InteractionInput) else data
-    appended = await unit.append_interactions(session_id, posted)
+    appended = await unit_of(request).append_interactions(session_id, posted)
     interactions = list[Interaction](appended.interactions)
     single = isinstance(data, InteractionInput)
     content = interactions[0] if single else Batch(interactions)

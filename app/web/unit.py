@@ -8,14 +8,16 @@ need not wait for the end of its transaction, in which PostgreSQL refuses to wri
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+from urllib.parse import parse_qsl
 
 from litestar import Request
+from litestar.datastructures import Headers
 from litestar.di import NamedDependency
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 from litestar.types import Scope as ASGIScope
 from litestar.utils.scope.state import ScopeState
 
@@ -28,7 +30,6 @@ from app.errors import Invalid, NotFound, Unauthenticated, Unavailable
 from app.schemas.base import MAX_BIGINT
 from app.schemas.sessions import InteractionInput
 from app.scope import Scope
-from app.web.body import ApiRequest
 from app.web.coalescing import Appends
 from app.web.conditions import if_match, not_modified, status_of
 from app.web.rate_limit import RateLimit
@@ -38,13 +39,12 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Unit:
-    """What one request does in the database."""
+    """What one request does in the database: nothing, or one transaction."""
 
     def __init__(
         self,
         database: Database,
         current_scope: Scope,
-        stack: AsyncExitStack,
         expected_versions: frozenset[str] | None,
         appends: Appends,
         *,
@@ -53,21 +53,29 @@ class Unit:
     ) -> None:
         self.current_scope = current_scope
         self._database = database
-        self._stack = stack
         self._expected_versions = expected_versions
         self._appends = appends
         self._hot = hot
         self._read_only = read_only
         self._db: Db | None = None
+        self._transaction: AbstractAsyncContextManager[Db] | None = None
 
     async def open(self) -> Db:
         if self._db is None:
             transaction = self._database.transaction(
                 self.current_scope, hot=self._hot, read_only=self._read_only
             )
-            self._db = await self._stack.enter_async_context(transaction)
+            self._db = await transaction.__aenter__()
             self._db.expected_versions = self._expected_versions
+            self._transaction = transaction
         return self._db
+
+    async def end(self, error: BaseException | None = None) -> None:
+        """Commit, or roll back what has failed; once."""
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            kind, trace = (None, None) if error is None else (type(error), error.__traceback__)
+            await transaction.__aexit__(kind, error, trace)
 
     async def append_interactions(
         self, session_id: int, posted: Sequence[InteractionInput]
@@ -102,49 +110,52 @@ class UnitOfWork(ASGIMiddleware):
     async def handle(
         self, scope: ASGIScope, receive: Receive, send: Send, next_app: ASGIApp
     ) -> None:
-        request = ApiRequest(scope, receive)
+        scope = cast("HTTPScope", scope)
+        headers = Headers.from_scope(scope)
         opt = scope["route_handler"].opt
-        current_scope = await self._authenticate(request)
+        current_scope = await self._authenticate(headers)
         scope["state"]["account_id"] = current_scope.account_id
         if not opt.get("unlimited"):
             self.rate_limit.take(current_scope.token_id)
         _require_possible_ids(scope["path_params"])
-        _refuse_nul(request)
-        reads = request.method in _READS
+        _refuse_nul(scope["query_string"])
+        reads = scope["method"] in _READS
         if not reads and not opt.get("viewers"):
             current_scope.require_write()
-        async with AsyncExitStack() as stack:
-            unit = Unit(
-                self.database,
-                current_scope,
-                stack,
-                if_match(request),
-                self.appends,
-                hot=bool(opt.get("hot")),
-                read_only=reads,
-            )
-            scope["state"]["unit"] = unit
-            if opt.get("stream"):
-                await next_app(scope, receive, send)
-                return
-            held = await self._carry_out(request, unit, receive, next_app)
-            if reads:
-                # A task starts when this one waits: after the answer, unless its taker is slow.
-                ending = asyncio.create_task(stack.pop_all().aclose())
-                try:
-                    await _send_all(request, held, send)
-                finally:
-                    with contextlib.suppress(Unavailable):  # what was read is read
-                        await ending
-                return
-        await _send_all(request, held, send)
+        unit = Unit(
+            self.database,
+            current_scope,
+            if_match(headers),
+            self.appends,
+            hot=bool(opt.get("hot")),
+            read_only=reads,
+        )
+        scope["state"]["unit"] = unit
+        if opt.get("stream"):
+            await next_app(scope, receive, send)
+            return
+        try:
+            held = await self._carry_out(scope, unit, receive, next_app)
+        except BaseException as error:
+            await unit.end(error)
+            raise
+        if not reads:
+            await unit.end()
+            await _send_all(scope, held, send)
+            return
+        # A task starts when this one waits: after the answer, unless its taker is slow.
+        ending = asyncio.create_task(unit.end())
+        try:
+            await _send_all(scope, held, send)
+        finally:
+            with contextlib.suppress(Unavailable):  # what was read is read
+                await ending
 
     async def _carry_out(
-        self, request: ApiRequest, unit: Unit, receive: Receive, next_app: ASGIApp
+        self, scope: HTTPScope, unit: Unit, receive: Receive, next_app: ASGIApp
     ) -> list[Message]:
         """The answer, none of which is sent yet."""
-        scope = request.scope
-        repeat = await repeated_request(request)
+        repeat = await repeated_request(scope, receive)
         if repeat:
             stored = await find_answer(unit.current_scope, await unit.open(), repeat)
             if stored:
@@ -164,17 +175,15 @@ class UnitOfWork(ASGIMiddleware):
             await store_answer(unit.current_scope, await unit.open(), repeat, answer)
         return held
 
-    async def _authenticate(self, request: Request[Any, Any, Any]) -> Scope:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    async def _authenticate(self, headers: Headers) -> Scope:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated
-        return await self.authenticator.authenticate(
-            token.strip(), request.headers.get("x-project")
-        )
+        return await self.authenticator.authenticate(token.strip(), headers.get("x-project"))
 
 
-async def _send_all(request: ApiRequest, held: list[Message], send: Send) -> None:
-    for message in not_modified(request, held):
+async def _send_all(scope: HTTPScope, held: list[Message], send: Send) -> None:
+    for message in not_modified(scope, held):
         await send(message)
 
 
@@ -187,22 +196,21 @@ def _require_possible_ids(path_params: dict[str, Any]) -> None:
             raise NotFound
 
 
-def _refuse_nul(request: Request[Any, Any, Any]) -> None:
+def _refuse_nul(query: bytes) -> None:
     """PostgreSQL's text cannot hold it, so no row can match it either."""
-    if b"%00" in request.scope["query_string"]:
-        for name, value in request.query_params.multi_items():
+    if b"%00" in query:
+        for name, value in parse_qsl(query.decode("latin-1")):
             if "\0" in f"{name}{value}":
                 raise Invalid.field(name, "must not contain NUL characters")
 
 
-async def provide_unit(request: Request[Any, Any, Any]) -> Unit:
+def unit_of(request: Request[Any, Any, Any]) -> Unit:
     unit: Unit = request.scope["state"]["unit"]
     return unit
 
 
 async def provide_current_scope(request: Request[Any, Any, Any]) -> Scope:
-    unit: Unit = request.scope["state"]["unit"]
-    return unit.current_scope
+    return unit_of(request).current_scope
 
 
 async def provide_db(
@@ -210,5 +218,4 @@ async def provide_db(
     current_scope: NamedDependency[Scope],
 ) -> Db:
     """After the scope: dependencies of one batch would each cost a task of their own."""
-    unit: Unit = request.scope["state"]["unit"]
-    return await unit.open()
+    return await unit_of(request).open()

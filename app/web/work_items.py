@@ -25,6 +25,7 @@ from app.schemas.fleet import (
     WorkItemUpdate,
 )
 from app.scope import Scope
+from app.web.answers import Answer
 from app.web.routing import Cursor, Limit, created, location, route
 
 _ONE = "/api/work-items/{work_item_key:str}"
@@ -74,7 +75,7 @@ async def claim_next_work_item(
     """The best item that can be claimed, a different one for each agent; 204 when there is
     nothing to do. An agent that holds one gets that one again."""
     granted = await fleet.claim_next_work_item(current_scope, db, data.session_id, data.track)
-    return Response(granted, status_code=204 if granted is None else 200)
+    return Answer(granted, status_code=204 if granted is None else 200)
 
 
 @route("GET", _ONE, tag="fleet")
