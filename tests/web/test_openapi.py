@@ -76,6 +76,6 @@ async def test_the_page_needs_no_network(world: World) -> None:
     for path in ("/docs", "/"):
         response = await world.client("none").get(path)
         assert response.status_code == 200
-        assert response.headers["content-type"].startswith("text/html")
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
         assert "append_interactions" in response.text or "Append interactions" in response.text
         assert not re.search(r"<script|(?:src|href)=['\"]?https?:", response.text)

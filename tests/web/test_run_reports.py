@@ -191,7 +191,7 @@ async def test_reports_narrow_to_a_project(
 async def test_a_run_as_a_person_reads_it(recorded: tuple[httpx.AsyncClient, str, str]) -> None:
     client, good, bad = recorded
     response = await client.get(f"/api/runs/{good}/report.md")
-    assert response.headers["content-type"].startswith("text/markdown")
+    assert response.headers["content-type"] == "text/markdown; charset=utf-8"
     lines = [
         "| … |" + line.partition(" UTC |")[2] if line.startswith("| 20") else line
         for line in response.text.splitlines()
