@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
-from app.engine import BROKEN, UNREACHABLE, Turns, alchemy_config, execute_first
+from app.engine import BROKEN, Connection, Connections, alchemy_config
 from app.errors import AppError, NotFound, PreconditionFailed, Unavailable, violation
 from app.recording import RECORD, FeedEvent, encoded, recording
 from app.settings import Settings
@@ -54,11 +54,9 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 class Db:
     """One open transaction: `session` for the ORM, `driver` (asyncpg) for the hot statements."""
 
-    def __init__(
-        self, connection: AsyncConnection, driver: Any, tenant: Tenant, begin: str
-    ) -> None:
-        self.connection = connection
-        self.driver: asyncpg.Connection[asyncpg.Record] = driver
+    def __init__(self, connection: Connection, tenant: Tenant, begin: str) -> None:
+        self.connection: AsyncConnection = connection.orm
+        self.driver = connection.driver
         self.tenant = tenant
         # What opened the transaction: BEGIN, the role and the tenant's settings.
         self.begin = begin
@@ -137,16 +135,17 @@ _ONE_PLAN = "; SET LOCAL plan_cache_mode = force_generic_plan"
 
 
 class Database:
-    """The pool of one process. `on_commit` hears which kinds of things have changed."""
+    """The connections of one process. `on_commit` hears which kinds of things have changed."""
 
     def __init__(self, settings: Settings) -> None:
         self.config = alchemy_config(settings)
         self.engine: AsyncEngine = self.config.get_engine()
         self.on_commit: list[Callable[[int, set[str]], None]] = []
         self._role: str | None = None
-        self._turns = Turns(settings.pool_size, settings.pool_timeout)
+        self.connections = Connections(self.engine, settings.pool_size, settings.pool_timeout)
 
     async def close(self) -> None:
+        await self.connections.close()
         await self.engine.dispose()
 
     @asynccontextmanager
@@ -165,16 +164,15 @@ class Database:
         if self._role is None:
             async with self.unscoped() as driver:
                 self._role = await _role_statement(driver)
-        async with self._connected() as connection:
-            begin = "BEGIN READ ONLY" if read_only else "BEGIN"
-            begin += f"{self._role}; {tenant.settings_statement()}{_ONE_PLAN if hot else ''}"
-            driver = await execute_first(connection, begin)
-            db = Db(connection, driver, tenant, begin)
+        begin = "BEGIN READ ONLY" if read_only else "BEGIN"
+        begin += f"{self._role}; {tenant.settings_statement()}{_ONE_PLAN if hot else ''}"
+        async with self.connections.opened(begin) as connection:
+            db = Db(connection, tenant, begin)
             try:
-                async with _undone(connection, driver):
+                async with _undone(connection):
                     yield db
                     if db.rollback_only:
-                        await driver.execute("ROLLBACK")
+                        await db.driver.execute("ROLLBACK")
                         return
                     await self._commit(db)
             finally:
@@ -195,23 +193,9 @@ class Database:
         A transaction even for one statement: outside of one, a pool may send what was prepared to
         one connection and what executes it to another. Raises Unavailable.
         """
-        async with self._connected() as connection:
-            driver = await execute_first(connection, "BEGIN")
-            async with _undone(connection, driver):
-                yield driver
-                await driver.execute("COMMIT")
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        async with self._turns.taken():
-            try:
-                connection = await self.engine.connect()
-            except UNREACHABLE as error:
-                raise Unavailable from error
-            try:
-                yield connection
-            finally:
-                await connection.close()
+        async with self.connections.opened("BEGIN") as connection, _undone(connection):
+            yield connection.driver
+            await connection.driver.execute("COMMIT")
 
     async def _commit(self, db: Db) -> None:
         await db.write_events()
@@ -239,8 +223,8 @@ class Database:
     async def notify(self, channel: str, payload: str) -> None:
         """The payload is the server's own words: it becomes part of the statement, so that one
         message does what parameters would need a transaction for. Raises Unavailable."""
-        async with self._connected() as connection:
-            await execute_first(connection, f"NOTIFY {channel}, '{payload}'")
+        async with self.connections.opened(f"NOTIFY {channel}, '{payload}'"):
+            pass
 
     async def list_account_ids(self) -> list[int]:
         """For background work only, one transaction each."""
@@ -277,16 +261,16 @@ async def _role_statement(driver: Any) -> str:
 
 
 @asynccontextmanager
-async def _undone(connection: AsyncConnection, driver: Any) -> AsyncIterator[None]:
+async def _undone(connection: Connection) -> AsyncIterator[None]:
     """Any error rolls back. A connection that cannot is thrown away, which rolls back as well, and
     whatever the error looked like, it was that PostgreSQL has gone: raises Unavailable."""
     try:
         yield
     except BaseException as error:
         try:
-            await driver.execute("ROLLBACK")
+            await connection.driver.execute("ROLLBACK")
         except (OSError, asyncpg.PostgresError, *BROKEN):
-            await connection.invalidate()
+            await connection.discard()
             if isinstance(error, Exception) and not isinstance(error, AppError):
                 raise Unavailable from error
         if (violated := violation(error)) is not None:

@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 from advanced_alchemy.config import EngineConfig, SQLAlchemyAsyncConfig
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import NullPool
 
 from app.errors import Unavailable
 from app.settings import Settings
@@ -17,7 +17,6 @@ from app.settings import Settings
 # What connecting may raise while PostgreSQL is away, starting, stopping, or full.
 UNREACHABLE = (
     OSError,
-    PoolTimeoutError,
     DBAPIError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
@@ -25,27 +24,6 @@ UNREACHABLE = (
 )
 # What statements may raise on a connection that PostgreSQL has closed.
 BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
-
-
-class Turns:
-    """Who asks first is served first: at the pool itself newcomers overtake those who wait."""
-
-    def __init__(self, places: int, patience_seconds: float) -> None:
-        self._places = asyncio.Semaphore(places)
-        self._patience_seconds = patience_seconds
-
-    @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
-        """Raises Unavailable when nobody made room in time."""
-        try:
-            async with asyncio.timeout(self._patience_seconds):
-                await self._places.acquire()
-        except TimeoutError as error:
-            raise Unavailable from error
-        try:
-            yield
-        finally:
-            self._places.release()
 
 
 def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
@@ -65,11 +43,7 @@ def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
     return SQLAlchemyAsyncConfig(
         connection_string=sqlalchemy_url(settings.database_url),
         engine_config=EngineConfig(
-            pool_size=settings.pool_size,
-            max_overflow=0,
-            pool_timeout=settings.pool_timeout,
-            # The connection used last is the one whose plans and caches are warm.
-            pool_use_lifo=True,
+            poolclass=NullPool,  # see Connections
             hide_parameters=True,  # an error is logged, and its parameters are somebody's data
             **mode,
         ),
@@ -84,20 +58,94 @@ def sqlalchemy_url(url: str) -> str:
     return f"postgresql+asyncpg://{rest}"
 
 
-async def execute_first(connection: AsyncConnection, statement: str) -> Any:
-    """PostgreSQL may have restarted while the connection lay in the pool: one fresh try. Raises
-    Unavailable."""
-    for attempt in (1, 2):
+class Connection:
+    """`orm` is SQLAlchemy's connection, `driver` that of asyncpg below it."""
+
+    def __init__(self, connection: AsyncConnection, driver: Any) -> None:
+        self.orm = connection
+        self.driver: asyncpg.Connection[asyncpg.Record] = driver
+        self.discarded = False
+
+    async def discard(self) -> None:
+        """Cut it off, which rolls back: nobody knows what state it is in."""
+        self.discarded = True
+        await self.orm.invalidate()
+
+
+class Connections:
+    """At most `places`. Who asks first is served first, with the connection that was used last:
+    its plans and caches are warm.
+
+    They never go back to SQLAlchemy's pool, where newcomers overtake those who wait, and where
+    taking one and giving it back costs as much as what a read does with it.
+    """
+
+    def __init__(self, engine: AsyncEngine, places: int, patience_seconds: float) -> None:
+        self._engine = engine
+        self._places = asyncio.Semaphore(places)
+        self._patience_seconds = patience_seconds
+        self._idle: list[Connection] = []
+        self.in_use = 0
+
+    @asynccontextmanager
+    async def opened(self, statement: str) -> AsyncIterator[Connection]:
+        """One on which this has been executed. Raises Unavailable, also when nobody made room in
+        time."""
+        await self._take_place()
+        self.in_use += 1
         try:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            await driver.execute(statement)
-        except (*UNREACHABLE, *BROKEN) as error:
-            await connection.invalidate()
-            if attempt == 2:
-                raise Unavailable from error
-        except BaseException:
-            await connection.invalidate()
-            raise
-        else:
-            return driver
-    raise AssertionError("unreachable")
+            connection = await self._execute_first(statement)
+            try:
+                yield connection
+            finally:
+                await self._take_back(connection)
+        finally:
+            self.in_use -= 1
+            self._places.release()
+
+    async def _take_place(self) -> None:
+        if not self._places.locked():  # the usual: a timeout would be the longest part of it
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise Unavailable from error
+
+    async def _take_back(self, connection: Connection) -> None:
+        if connection.discarded:
+            await connection.orm.close()
+            return
+        # The ORM takes a transaction for its own; here none is.
+        if connection.orm.in_transaction():
+            await connection.orm.rollback()
+        self._idle.append(connection)
+
+    async def close(self) -> None:
+        while self._idle:
+            await self._idle.pop().orm.close()
+
+    async def _execute_first(self, statement: str) -> Connection:
+        """PostgreSQL may have restarted while the connection lay idle: one fresh try."""
+        for fresh in (False, True):
+            connection = self._idle.pop() if self._idle and not fresh else await self._connect()
+            try:
+                await connection.driver.execute(statement)
+            except BaseException as error:
+                await connection.discard()
+                await connection.orm.close()
+                if not isinstance(error, (*UNREACHABLE, *BROKEN)):
+                    raise
+                if fresh:
+                    raise Unavailable from error
+            else:
+                return connection
+        raise AssertionError("unreachable")
+
+    async def _connect(self) -> Connection:
+        try:
+            connection = await self._engine.connect()
+            return Connection(connection, (await connection.get_raw_connection()).driver_connection)
+        except UNREACHABLE as error:
+            raise Unavailable from error

@@ -43,6 +43,28 @@ async def test_who_waits_too_long_is_told(settings: Settings) -> None:
     await database.close()
 
 
+async def test_the_connection_used_last_is_used_first(settings: Settings) -> None:
+    database = Database(settings)
+    async with database.unscoped() as last, database.unscoped() as first:
+        pids = [driver.get_server_pid() for driver in (last, first)]
+    async with database.unscoped() as one, database.unscoped() as other:
+        assert [driver.get_server_pid() for driver in (one, other)] == pids
+    await database.close()
+
+
+async def test_a_connection_that_postgresql_has_closed_is_replaced(
+    world: World, settings: Settings
+) -> None:
+    database = Database(settings)
+    async with database.unscoped() as driver:
+        closed = driver.get_server_pid()
+    await administer(world, f"SELECT pg_terminate_backend({closed}, 5000)")
+    async with database.unscoped() as driver:
+        assert driver.get_server_pid() != closed
+    assert database.connections.in_use == 0
+    await database.close()
+
+
 async def test_a_read_cannot_write(world: World) -> None:
     scope = world.scope()
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):

@@ -206,8 +206,7 @@ async def test_those_who_go_away_hold_up_nobody(world: World) -> None:
     assert appended.created
     for _ in range(100):
         await asyncio.sleep(0.01)
-        in_use: int = world.database.engine.pool.checkedout()  # type: ignore[attr-defined]
-        if not in_use:
+        if not world.database.connections.in_use:
             break
-    assert in_use == 0, "nobody works for nobody"
+    assert world.database.connections.in_use == 0, "nobody works for nobody"
     assert await sequences(world.client(), path) == list(range(1, 7))
