@@ -114,6 +114,10 @@ class Connections:
             raise Unavailable from error
 
     async def _take_back(self, connection: Connection) -> None:
+        driver = connection.driver
+        if not connection.discarded and (driver.is_closed() or driver.is_in_transaction()):
+            # Even its ROLLBACK was cut short: whoever came next would commit what it has done.
+            await connection.discard()
         if connection.discarded:
             await connection.orm.close()
             return

@@ -65,6 +65,18 @@ async def test_a_connection_that_postgresql_has_closed_is_replaced(
     await database.close()
 
 
+async def test_a_transaction_that_was_not_ended_is_cut_off(
+    world: World, settings: Settings
+) -> None:
+    database = Database(settings)
+    async with database.connections.opened("BEGIN") as connection:
+        await connection.driver.execute("CREATE TABLE left_behind ()")
+    async with database.unscoped() as driver:
+        assert await driver.fetchval("SELECT to_regclass('left_behind')") is None
+    await administer(world, "DROP TABLE IF EXISTS left_behind")
+    await database.close()
+
+
 async def test_a_read_cannot_write(world: World) -> None:
     scope = world.scope()
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
