@@ -112,7 +112,7 @@ class Interaction(Output, kw_only=True, forbid_unknown_fields=True):
     completed_at: Instant | None = None
 
 
-class Posted(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class Posted(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Digests of what the client sent, before redaction and truncation: they recognise a repeat."""
 
     interaction: str | None = None
