@@ -72,6 +72,12 @@ class Scope(Tenant, frozen=True, kw_only=True):
         if self.role not in _WRITERS:
             raise Forbidden
 
+    def require_whole_account(self) -> None:
+        """For what belongs to no project. Raises Forbidden for a token that is made for one, which
+        never leaves it."""
+        if self.token_project_id is not None:
+            raise Forbidden("This token is made for one project.")
+
     @property
     def is_administrator(self) -> bool:
         return self.role in _ADMINISTRATORS

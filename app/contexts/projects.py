@@ -6,7 +6,7 @@ import msgspec
 
 from app import feed
 from app.db import Db
-from app.errors import Forbidden, Invalid
+from app.errors import Invalid
 from app.models import (
     Agent,
     Component,
@@ -40,12 +40,10 @@ async def get_project(scope: Scope, db: Db, project_id: int) -> Project:
 
 
 async def create_project(scope: Scope, db: Db, data: ProjectCreate) -> Project:
-    """Raises Conflict `slug_taken`, Forbidden for a token that is made for one project, Invalid for
-    a toolchain in the settings that cannot be used."""
+    """Raises Conflict `slug_taken`, Invalid for a toolchain in the settings that cannot be used."""
     scope.require_write()
     toolchain_of(data.settings)
-    if scope.token_project_id is not None:
-        raise Forbidden("This token is made for one project.")
+    scope.require_whole_account()
     project = scope.build(Project, **msgspec.structs.asdict(data))
     db.session.add(project)
     await db.session.flush()  # its id goes into the feed

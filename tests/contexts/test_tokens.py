@@ -75,12 +75,32 @@ async def test_who_comes_after_a_revocation_does_not_join_who_came_before(world:
     assert ((await before).status_code, after.status_code) == (200, 401)
 
 
-async def test_a_token_for_one_project_opens_no_account(world: World) -> None:
+async def test_a_token_for_one_project_touches_nothing_of_the_account(world: World) -> None:
+    owner = world.client()
     body = {"name": "p", "scopes": ["admin"], "project_id": world.project_id}
-    created = await world.client().post("/api/tokens", json=body)
-    client = world.client(created.json()["token"])
-    refused = await client.post("/api/accounts", json={"name": "Out", "slug": "out-of-it"})
-    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    created = (await owner.post("/api/tokens", json=body)).json()
+    client = world.client(created["token"])
+    [member] = (await owner.get("/api/members")).json()["data"]
+    for method, path, sent in (
+        ("POST", "/api/accounts", {"name": "Out", "slug": "out-of-it"}),
+        ("PATCH", f"/api/accounts/{world.account_id}", {"name": "Other"}),
+        ("DELETE", f"/api/accounts/{world.account_id}", None),
+        ("POST", "/api/projects", {"name": "Other", "slug": "other"}),
+        ("POST", "/api/members", {"email": "in@example.com", "role": "owner"}),
+        ("PATCH", f"/api/members/{member['id']}", {"role": "viewer"}),
+        ("DELETE", f"/api/members/{member['id']}", None),
+        ("PATCH", "/api/fleet/settings", {"stale_after_seconds": 60}),
+        ("PATCH", "/api/continuity/settings", {"stale_minutes": 5}),
+        ("PUT", "/api/me/active-project", {"project_id": None}),
+    ):
+        refused = await client.request(method, path, json=sent)
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), path
+    [seen] = (await client.get("/api/tokens")).json()["data"]
+    assert seen["id"] == created["id"]
+    tokens = (await owner.get("/api/tokens")).json()["data"]
+    for other in (token["id"] for token in tokens if token["id"] != created["id"]):
+        assert (await client.get(f"/api/tokens/{other}")).status_code == 404
+        assert (await client.delete(f"/api/tokens/{other}")).status_code == 404
 
 
 async def test_a_token_never_makes_a_stronger_one(world: World) -> None:

@@ -89,13 +89,9 @@ async def get_me(scope: Scope, db: Db) -> Me:
 
 
 async def create_account(scope: Scope, db: Db, data: AccountCreate) -> NewAccount:
-    """The user becomes the owner, and gets a token: no other token acts in the new account.
-
-    Raises Forbidden for a token that is made for one project: it never leaves it.
-    """
+    """The user becomes the owner, and gets a token: no other token acts in the new account."""
     scope.require_write()
-    if scope.token_project_id is not None:
-        raise Forbidden("This token is made for one project.")
+    scope.require_whole_account()
     user = await db.session.get_one(User, scope.user_id)
     return await _open_account(db, user, data)
 
@@ -149,6 +145,7 @@ async def _open_account(db: Db, user: User, data: AccountCreate) -> NewAccount:
 async def update_account(scope: Scope, db: Db, account_id: int, data: AccountUpdate) -> Account:
     account = await _own_account(scope, db, account_id)
     scope.require_admin()
+    scope.require_whole_account()
     await _lock(db, account)
     if isinstance(data.name, str):
         account.name = data.name
@@ -166,6 +163,7 @@ async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
     """Raises Conflict `account_has_history` while the account has tracked work of any kind."""
     account = await _own_account(scope, db, account_id)
     scope.require_owner()
+    scope.require_whole_account()
     await _lock(db, account)
     try:
         for model in (
@@ -192,6 +190,7 @@ async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
 
 async def set_active_project(scope: Scope, db: Db, project_id: int | None) -> None:
     """What this user's creations in this account are stamped with from now on."""
+    scope.require_whole_account()
     if project_id is not None:
         await one(db, scope.select(Project).where(Project.id == project_id))
     values = {"active_project_id": project_id}

@@ -33,6 +33,7 @@ async def find_member(scope: Scope, db: Db, email: str) -> Member:
 async def create_member(scope: Scope, db: Db, data: MemberCreate) -> Member:
     """Raises Conflict `already_member`; a user nobody knew is created."""
     scope.require_admin()
+    scope.require_whole_account()
     _require_rank(scope, data.role)
     user = await find_or_create_user(db, data.email, data.name)
     member = scope.build(Member, user_id=user.id, role=data.role, user=user)
@@ -45,6 +46,7 @@ async def create_member(scope: Scope, db: Db, data: MemberCreate) -> Member:
 async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate) -> Member:
     """Raises Conflict `last_owner` rather than leave an account without an active owner."""
     scope.require_admin()
+    scope.require_whole_account()
     owners = await _lock_owners(scope, db)
     member = await _locked(scope, db, member_id)
     role = data.role if isinstance(data.role, str) else member.role
@@ -63,6 +65,7 @@ async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate
 async def delete_member(scope: Scope, db: Db, member_id: int) -> None:
     """The member's tokens go too. Raises Conflict `last_owner` as `update_member` does."""
     scope.require_admin()
+    scope.require_whole_account()
     owners = await _lock_owners(scope, db)
     member = await _locked(scope, db, member_id)
     _require_rank(scope, member.role)

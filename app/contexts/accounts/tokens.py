@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func
+from sqlalchemy import Select, func
 
 from app import feed
 from app.db import Db, Role
@@ -49,17 +49,21 @@ def parse_token(text: str) -> ParsedToken | None:
 
 async def list_tokens(scope: Scope, db: Db, request: PageRequest) -> Page[ApiToken]:
     """One's own; administrators see everybody's. Revoked ones stay listed."""
-    statement = scope.select(ApiToken)
-    if not scope.is_administrator:
-        statement = statement.where(ApiToken.user_id == scope.user_id)
-    return await fetch_page(db, statement, [ApiToken.id], request)
+    return await fetch_page(db, _visible(scope), [ApiToken.id], request)
 
 
 async def get_token(scope: Scope, db: Db, token_id: int) -> ApiToken:
-    token = await one(db, scope.select(ApiToken).where(ApiToken.id == token_id))
-    if token.user_id != scope.user_id and not scope.is_administrator:
-        raise NotFound
-    return token
+    return await one(db, _visible(scope).where(ApiToken.id == token_id))
+
+
+def _visible(scope: Scope) -> Select[tuple[ApiToken]]:
+    """To a token that is made for one project, only those that are made for it too."""
+    statement = scope.select(ApiToken)
+    if not scope.is_administrator:
+        statement = statement.where(ApiToken.user_id == scope.user_id)
+    if scope.token_project_id is not None:
+        statement = statement.where(ApiToken.project_id == scope.token_project_id)
+    return statement
 
 
 async def create_token(scope: Scope, db: Db, data: TokenCreate) -> NewToken:

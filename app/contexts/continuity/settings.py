@@ -33,6 +33,7 @@ async def update_continuity_settings(
 ) -> ContinuitySettings:
     """For the whole account, whichever project is active."""
     scope.require_admin()
+    scope.require_whole_account()
     await db.driver.execute(_STORE, scope.account_id)
     settings = (await db.session.scalars(scope.select(ContinuitySettings).with_for_update())).one()
     for name, value in given(data).items():

@@ -20,6 +20,7 @@ async def get_fleet_settings(scope: Scope, db: Db) -> FleetSettings:
 async def update_fleet_settings(scope: Scope, db: Db, data: FleetSettingsUpdate) -> FleetSettings:
     """For the whole account, whichever project is active."""
     scope.require_admin()
+    scope.require_whole_account()
     await db.driver.execute(_STORE, scope.account_id)
     settings = (await db.session.scalars(scope.select(FleetSettings).with_for_update())).one()
     if data.stale_after_seconds is not UNSET:
