@@ -123,3 +123,23 @@ async def test_decisions_stay_in_a_project(world: World) -> None:
     strict = world.client(**{"X-Project": str(other["id"])})
     assert (await strict.get("/api/decisions")).json()["data"] == []
     assert (await strict.post(f"{decision}/approve")).status_code == 404
+
+
+async def test_what_ran_when_oversight_began_needs_approval_to_run_again(
+    world: World, admin: httpx.AsyncClient
+) -> None:
+    client = world.client()
+    path = await make(client)
+    action = f"{path}/actions/{(await post(client, f'{path}/actions', CRITICAL))['action_id']}"
+    await post(client, f"{action}/start", None, 200)
+    assert (await client.patch(path, json={"chairman_oversight": True})).status_code == 200
+    assert (await client.get(f"{path}/decisions")).json()["data"] == []
+    await post(client, f"{action}/fail", {"error_message": "no network"}, 200)
+    refused(await client.post(f"{action}/start"), 409, "approval_required")
+    [decision] = (await client.get(f"{path}/decisions")).json()["data"]
+    await post(admin, f"/api/decisions/{decision['decision_id']}/approve", None, 200)
+    # What is approved once may be tried again.
+    for _ in range(2):
+        await post(client, f"{action}/start", None, 200)
+        await post(client, f"{action}/fail", {"error_message": "no network"}, 200)
+    assert len((await client.get(f"{path}/decisions")).json()["data"]) == 1

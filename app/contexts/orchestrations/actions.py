@@ -20,6 +20,7 @@ from app.contexts.orchestrations.common import (
 from app.contexts.orchestrations.decisions import (
     is_approved,
     request_decision,
+    request_missing_decisions,
     withdraw_decisions,
 )
 from app.db import Db
@@ -175,14 +176,19 @@ async def complete_action(
 async def fail_action(
     scope: Scope, db: Db, session_id: UUID, action_id: UUID, error_message: str
 ) -> OrchestrationAction:
-    """Back to pending until `max_retries` retries are used up, then failed for good. Raises
-    Conflict `invalid_transition` or `orchestration_ended`."""
+    """Back to pending until `max_retries` retries are used up, then failed for good. Under
+    oversight a critical one may have been started before: a decision is then requested.
+
+    Raises Conflict `invalid_transition` or `orchestration_ended`.
+    """
     session, action = await _lock_to_end(scope, db, session_id, action_id, "failed")
     action.error_message = clean_text(error_message)
     if action.retry_count < action.max_retries:
         action.retry_count += 1
         action.status, action.started_at = "pending", None
         _record(scope, db, session, action, "retried", retry_count=action.retry_count)
+        if session.chairman_oversight:
+            await request_missing_decisions(scope, db, session, action)
         return action
     action.status, action.failed_at = "failed", await db.now()
     _record(scope, db, session, action, "failed", retry_count=action.retry_count)

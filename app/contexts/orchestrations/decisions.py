@@ -88,8 +88,11 @@ def request_decision(
     _record(scope, db, session, decision, "requested")
 
 
-async def request_missing_decisions(scope: Scope, db: Db, session: Orchestration) -> None:
-    """For the critical actions that were created while nobody watched. The session is locked."""
+async def request_missing_decisions(
+    scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction | None = None
+) -> None:
+    """For the critical actions that wait and were created while nobody watched, or for this one of
+    them. What is asked about is locked: the session, or the action."""
     decided = (
         scope.select(OrchestrationDecision)
         .where(OrchestrationDecision.session_id == session.session_id)
@@ -101,8 +104,11 @@ async def request_missing_decisions(scope: Scope, db: Db, session: Orchestration
         OrchestrationAction.critical,
         OrchestrationAction.action_id.not_in(decided),
     )
-    for action in await db.session.scalars(waiting):
-        request_decision(scope, db, session, action)
+    if action is not None:
+        waiting = waiting.where(OrchestrationAction.action_id == action.action_id)
+    await db.session.flush()  # an action may have come back to wait just now
+    for found in await db.session.scalars(waiting):
+        request_decision(scope, db, session, found)
 
 
 async def is_approved(scope: Scope, db: Db, action: OrchestrationAction) -> bool:
