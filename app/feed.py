@@ -23,7 +23,7 @@ _PAGE = " ORDER BY sequence LIMIT $3"
 _OF_PROJECT = " AND project_id = $4"
 _OF_SESSION = """
  AND (entity_kind = 'session' AND entity_id = ${n}::bigint::text
-      OR payload ->> 'session_id' = ${n}::bigint::text)
+      OR payload -> 'session_id' = to_jsonb(${n}::bigint))
 """
 _BOUNDS = """
 SELECT coalesce((SELECT sequence FROM feed_counters WHERE account_id = $1), 0) AS newest,

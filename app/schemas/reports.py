@@ -4,8 +4,10 @@ from app.schemas.base import Instant, Output
 
 
 class DeviceRuns(Output):
+    """`name` is null for a device that has moved to where the caller may not see it."""
+
     device_id: str
-    name: str
+    name: str | None
     session_count: int
 
 

@@ -44,6 +44,22 @@ async def test_a_claim(client: httpx.AsyncClient) -> None:
     assert verified.json() == answer["claim"]
 
 
+async def test_a_held_item_that_was_moved_out_of_sight(world: World) -> None:
+    client = world.client()
+    strict = world.client(**{"X-Project": str(world.project_id)})
+    await make_agents(strict, "a")
+    await make_items(strict, "x")
+    await granted(strict, "x", "a")
+    other = await post(client, "/api/projects", {"name": "O", "slug": "other"})
+    await post(client, "/api/work-items/x/move", {"project_id": other["id"]}, 200)
+    again = await strict.post("/api/work-items/claim-next", json={"session_id": "a"})
+    assert (again.status_code, again.json()["code"]) == (409, "key_in_other_project")
+    assert "Item x" not in again.text
+    held = await post(client, "/api/work-items/claim-next", {"session_id": "a"}, 200)
+    assert held["work_item"]["key"] == "x"
+    await post(strict, "/api/agents/a/release", {}, 200)
+
+
 async def test_a_live_holder_is_named(client: httpx.AsyncClient, world: World) -> None:
     await granted(client, "x", "a")
     await silence(world, "a", 100)

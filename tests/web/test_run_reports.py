@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.factories import World
-from tests.factories.runs import NATURE, make_device, make_run, record_failure, record_flow
+from tests.factories.runs import NATURE, make_device, make_run, post, record_failure, record_flow
 
 EXPECTED_MARKDOWN = """\
 # Run {run_id}
@@ -148,6 +148,19 @@ async def test_a_report_about_one_run(recorded: tuple[httpx.AsyncClient, str, st
     ]
     assert await report(client, "logs", run=bad) == []
     assert await report(client, "by-device", run="no-such-run") == []
+
+
+async def test_a_device_of_another_project_has_no_name(world: World) -> None:
+    client = world.client()
+    device = await make_device(client, name="press")
+    await make_run(client, device_id=device)
+    other = await post(client, "/api/projects", {"name": "O", "slug": "other"})
+    await post(client, f"/api/devices/{device}/move", {"project_id": other["id"]}, 200)
+    strict = world.client(**{"X-Project": str(world.project_id)})
+    named = [(row["device_id"], row["name"]) for row in await report(client, "by-device")]
+    unnamed = [(row["device_id"], row["name"]) for row in await report(strict, "by-device")]
+    assert (len(named), named[0][1]) == (1, "press")
+    assert unnamed == [(device, None)]
 
 
 async def test_reports_are_paged(recorded: tuple[httpx.AsyncClient, str, str]) -> None:

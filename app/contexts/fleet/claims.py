@@ -62,7 +62,8 @@ async def claim_next_work_item(
     """The best item that can be claimed: first those whose track is free, then by track, rank and
     key. An agent that holds one gets that one again; None when there is nothing to do.
 
-    Any number may ask at once: each is given another one. Raises Conflict `agent_released`.
+    Any number may ask at once: each is given another one. Raises Conflict `agent_released`, or
+    `key_in_other_project` when the item that the agent holds was moved out of the caller's sight.
     """
     scope.require_write()
     granted = await retried(db, lambda: _claim_free(scope, db, session_id, track))
@@ -211,7 +212,7 @@ async def _settle(
 
 
 async def _held(scope: Scope, db: Db, agent: LockedAgent) -> Granted:
-    """Asking again is a sign of life."""
+    """Asking again is a sign of life. Raises Conflict `key_in_other_project`."""
     await record_agent_heartbeats(scope, db, [agent.session_id])
     claim = await one(
         db,
@@ -219,6 +220,10 @@ async def _held(scope: Scope, db: Db, agent: LockedAgent) -> Granted:
             Claim.session_id == agent.session_id, Claim.released_at.is_(None)
         ),
     )
-    # Whoever sees the agent sees what it holds.
-    item = await get_work_item(scope.account_wide(), db, claim.work_item)
+    try:
+        item = await get_work_item(scope, db, claim.work_item)
+    except NotFound:  # it was moved since, and this token may not see it there
+        raise Conflict(
+            "The agent holds a work item of another project.", code="key_in_other_project"
+        ) from None
     return Granted(claim=rendered(claim, ClaimOut), work_item=item, warnings=[])

@@ -56,11 +56,13 @@ async def get_run_report(
     return await fetch_page(db, table.select(), keys, request, descending=False, columns=shown)
 
 
-def _by_device(_: Scope, runs: Runs) -> Select[Any]:
+def _by_device(scope: Scope, runs: Runs) -> Select[Any]:
+    # The runs are visible, whichever project their device has moved to since.
+    device = scope.select(Device).subquery()
     return (
-        runs.join(Device, _device())
-        .with_only_columns(Device.device_id, Device.name, func.count().label("session_count"))
-        .group_by(Device.device_id, Device.name)
+        runs.outerjoin(device, device.c.device_id == Run.device_id)
+        .with_only_columns(Run.device_id, device.c.name, func.count().label("session_count"))
+        .group_by(Run.device_id, device.c.name)
     )
 
 
@@ -185,10 +187,6 @@ def _logs(_: Scope, runs: Runs) -> Select[Any]:
             func.left(RunLog.content, _MAX_CONTENT).label("content"),
         )
     )
-
-
-def _device() -> ColumnElement[bool]:
-    return and_(Device.account_id == Run.account_id, Device.device_id == Run.device_id)
 
 
 def _of_run(model: type[Evidence]) -> ColumnElement[bool]:
