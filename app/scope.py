@@ -55,6 +55,9 @@ class Scope(Tenant, frozen=True, kw_only=True):
 
     def build(self, model: type[Model], **fields: Any) -> Model:
         """A new row of this account and, where rows have one, of this project."""
+        for name, value in fields.items():
+            if isinstance(value, datetime.datetime):  # shown before it has been in the database
+                fields[name] = value.astimezone(datetime.UTC)
         if issubclass(model, ProjectOwned):
             fields.setdefault("project_id", self.project_id)
         return model(account_id=self.account_id, **fields)

@@ -111,7 +111,7 @@ async def finish_run(scope: Scope, db: Db, run_id: str, data: RunFinish) -> Run:
     finished_at = data.orch_finished_at or max(await db.now(), run.orch_started_at)
     if finished_at < run.orch_started_at:
         raise Invalid.field("orch_finished_at", "is before orch_started_at")
-    run.orch_finished_at = finished_at
+    run.orch_finished_at = finished_at.astimezone(datetime.UTC)
     _apply_diagnostics(run, data)
     _record(scope, db, run, "finished")
     return run

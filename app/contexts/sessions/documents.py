@@ -51,7 +51,7 @@ def _stored_command(posted: CommandInput, now: datetime.datetime) -> Command:
         command=posted.command,
         pipe=posted.pipe,
         metadata=posted.metadata,
-        timestamp=posted.timestamp or now,
+        timestamp=(posted.timestamp or now).astimezone(datetime.UTC),
     )
 
 
@@ -65,7 +65,7 @@ def _stored_result(posted: ResultInput, now: datetime.datetime) -> Result:
         stdout=posted.stdout,
         stderr=posted.stderr,
         duration_ms=posted.duration_ms,
-        timestamp=posted.timestamp or now,
+        timestamp=(posted.timestamp or now).astimezone(datetime.UTC),
     )
 
 
