@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
-from sqlalchemy import ColumnClause, Label, Select, tuple_
+from sqlalchemy import BigInteger, ColumnClause, Label, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import Db
 from app.errors import Invalid
 from app.models.base import Base
-from app.schemas.base import MAX_BIGINT, Page
+from app.schemas.base import MAX_BIGINT, MAX_INTEGER, Page
 
 Row = TypeVar("Row", bound=Base)
 Key = InstrumentedAttribute[Any] | Label[Any] | ColumnClause[Any]
@@ -73,8 +73,11 @@ def decode_cursor(cursor: str, keys: Sequence[Key]) -> tuple[Any, ...]:
 def _key_value(key: Key, value: Any) -> Any:
     python_type = key.type.python_type
     converted = msgspec.convert(value, python_type)
-    if python_type is int and not -MAX_BIGINT <= converted <= MAX_BIGINT:
-        raise ValueError("beyond bigint")
+    if python_type is int:
+        # What is counted has no column to say how large it may be.
+        highest = MAX_BIGINT if isinstance(key.type, BigInteger) else MAX_INTEGER
+        if not -highest <= converted <= highest:
+            raise ValueError("beyond the type of the column")
     if python_type is datetime.datetime:
         if converted.tzinfo is None:
             raise ValueError("without a time zone")

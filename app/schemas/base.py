@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 MAX_BIGINT = 2**63 - 1
+MAX_INTEGER = 2**31 - 1
 MAX_PAGE = 100
 MAX_BATCH = 500
 

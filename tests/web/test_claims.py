@@ -44,6 +44,16 @@ async def test_a_claim(client: httpx.AsyncClient) -> None:
     assert verified.json() == answer["claim"]
 
 
+async def test_claiming_a_version(client: httpx.AsyncClient) -> None:
+    tag = (await client.get("/api/work-items/x")).headers["etag"]
+    await client.patch("/api/work-items/x", json={"title": "Other"})
+    for match, status in ((tag, 412), ('"bad"', 412), ("*", 200)):
+        headers = {"If-Match": match}
+        path = "/api/work-items/x/claim"
+        answer = await client.post(path, json={"session_id": "a"}, headers=headers)
+        assert answer.status_code == status, answer.text
+
+
 async def test_a_held_item_that_was_moved_out_of_sight(world: World) -> None:
     client = world.client()
     strict = world.client(**{"X-Project": str(world.project_id)})

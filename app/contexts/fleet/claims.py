@@ -21,12 +21,12 @@ from app.contexts.fleet.views import of_visible_items
 from app.contexts.fleet.work_items import get_work_item
 from app.db import Db
 from app.errors import Conflict, NotFound
-from app.models import Agent, Claim
+from app.models import Agent, Claim, WorkItem
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.fleet import Claimable, ClaimOut, Granted, WorkItemClaim
 from app.schemas.rendering import rendered
-from app.scope import Scope, one
+from app.scope import Scope, one, version_of
 
 
 async def can_claim_work_item(scope: Scope, db: Db, key: str, session_id: str) -> Claimable:
@@ -130,6 +130,9 @@ async def _claim(
         return await _held(scope, db, asking)
     locked = before.blocking()
     await lock_items(scope, db, [key, asking.sd_id, *locked])
+    if db.expected_versions is not None and not keep:  # of the item that the request names
+        named = scope.select(WorkItem).where(WorkItem.key == key)
+        db.require_version(version_of(await one(db, named)))
     situation = await look(scope, db, key, session_id)
     if not (situation.rivals(force=force) <= set(agents) and situation.blocking() <= locked):
         raise Changed
