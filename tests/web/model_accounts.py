@@ -6,8 +6,7 @@ _ALLOWED = {"viewer": {"read"}, "editor": {"read", "write"}}
 
 
 def create_project(visitor: Visitor, slug: str) -> None:
-    if visitor.token.project_id is not None:
-        raise Refused(403, "forbidden")
+    _require_whole_account(visitor)
     if slug in visitor.account.projects.values():
         raise Refused(409, "slug_taken")
 
@@ -31,6 +30,7 @@ def delete_project(visitor: Visitor, project_id: int) -> None:
 
 
 def set_active_project(visitor: Visitor, project_id: int | None) -> None:
+    _require_whole_account(visitor)
     if project_id is not None:
         visitor.require_project(project_id)
     visitor.member.active_project_id = project_id
@@ -38,6 +38,7 @@ def set_active_project(visitor: Visitor, project_id: int | None) -> None:
 
 def create_member(visitor: Visitor, role: str) -> None:
     visitor.require(ADMINISTRATORS)
+    _require_whole_account(visitor)
     _require_rank(visitor, role)
 
 
@@ -45,6 +46,7 @@ def update_member(
     visitor: Visitor, member_id: int, role: str | None, is_active: bool | None
 ) -> Member:
     visitor.require(ADMINISTRATORS)
+    _require_whole_account(visitor)
     member = _member(visitor, member_id)
     role = member.role if role is None else role
     is_active = member.is_active if is_active is None else is_active
@@ -58,6 +60,7 @@ def update_member(
 
 def delete_member(visitor: Visitor, member_id: int) -> None:
     visitor.require(ADMINISTRATORS)
+    _require_whole_account(visitor)
     member = _member(visitor, member_id)
     _require_rank(visitor, member.role)
     _require_another_owner(visitor, member)
@@ -82,13 +85,20 @@ def create_token(visitor: Visitor, scopes: list[str], project_id: int | None) ->
 
 
 def revoke_token(visitor: Visitor, token_id: int) -> Token:
-    token = visitor.account.tokens.get(token_id)
-    if token is None or (
-        token.user_id != visitor.member.user_id and visitor.role not in ADMINISTRATORS
+    token, own = visitor.account.tokens.get(token_id), visitor.token.project_id
+    if (
+        token is None
+        or (token.user_id != visitor.member.user_id and visitor.role not in ADMINISTRATORS)
+        or own not in {None, token.project_id}
     ):
         raise Refused(404, "not_found")
     token.is_revoked = True
     return token
+
+
+def _require_whole_account(visitor: Visitor) -> None:
+    if visitor.token.project_id is not None:
+        raise Refused(403, "forbidden")
 
 
 def _member(visitor: Visitor, member_id: int) -> Member:
