@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
 from app.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
+from app.schemas.base import Input
 
 MAX_DEPTH = 64
 _INT64 = range(-(2**63), 2**63)
@@ -31,6 +32,13 @@ class _Expected(NamedTuple):
     """Below this key (`*` for everywhere) NUL characters are replaced, not refused."""
 
 
+class _Nothing(Input):
+    pass
+
+
+_NOTHING = _Expected(_Nothing | None, msgspec.json.Decoder(_Nothing | None), None)
+
+
 @cache
 def _expected(handler: HTTPRouteHandler) -> _Expected:
     """By its handler: to hash a union takes longer than to decode a document."""
@@ -45,6 +53,14 @@ class ApiRequest(Request[Any, Any, State]):
         body = await self.body()
         require_json(self)
         return decode(body, _expected(self.route_handler))
+
+
+async def refuse_fields(request: Request[Any, Any, Any]) -> None:
+    """For a verb without fields, which accepts an absent body and an empty object."""
+    body = await request.body()
+    if body:
+        require_json(request)
+        decode(body, _NOTHING)
 
 
 def require_json(request: Request[Any, Any, Any]) -> None:

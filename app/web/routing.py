@@ -16,6 +16,7 @@ from litestar.params import QueryParameter
 from app.errors import Invalid
 from app.schemas.base import MAX_BIGINT, MAX_PAGE, Instant
 from app.web.answers import Answer
+from app.web.body import refuse_fields
 from app.web.problems import MEDIA_TYPE, Problem
 
 Out = TypeVar("Out")
@@ -93,6 +94,8 @@ def route(
                 responses[success] = ResponseSpec(
                     _content_type(function), description="Nothing had to change."
                 )
+        if method in _WITH_BODY and "data" not in function.__annotations__:
+            options["before_request"] = refuse_fields
         name = function.__name__
         handler: HTTPRouteHandler = _DECORATORS[method](
             path,
