@@ -38,3 +38,30 @@ async def test_imports_of_the_same_sessions_never_wait_for_each_other(world: Wor
         )
         assert [answer.status_code for answer in answers] == [200] * 4
     assert await check_histories(world) == 6 * 8
+
+
+async def test_an_import_never_ends_what_somebody_else_begins(world: World) -> None:
+    """It ends only what it has created itself, whoever comes first."""
+    client = world.client()
+    for round_number in range(12):
+        session = f"begun-{round_number}"
+        workflow = {"type": "ComponentCodingSessions", "external_id": session}
+        begun, *imports = await asyncio.gather(
+            client.post("/api/sessions", json=workflow),
+            *(
+                client.post("/api/hooks/claude-code/import", json=[call(session, number)])
+                for number in range(2)
+            ),
+        )
+        assert [answer.status_code for answer in imports] == [200, 200]
+        found = await session_of(client, session)
+        if begun.status_code == 201:
+            assert (found["status"], found["state"].get("ended")) == ("active", None)
+        else:
+            assert (found["status"], found["state"]["ended"]) == (
+                "complete",
+                {"reason": "imported"},
+            )
+    events = (await client.get("/api/feed?limit=100")).json()["data"]
+    created = [event["entity_id"] for event in events if event["name"] == "session.created"]
+    assert len(created) == len(set(created)) == 12

@@ -38,7 +38,7 @@ FROM sessions WHERE account_id = $1 AND external_id = $2 FOR UPDATE
 """
 _CREATE = """
 INSERT INTO sessions (account_id, project_id, user_id, type, agent, external_id)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, external_id) DO NOTHING
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, external_id) DO NOTHING RETURNING id
 """
 _UPDATE = """
 UPDATE sessions SET status = $3, state = $4::jsonb, title = $5, needs_input = $6::jsonb,
@@ -66,9 +66,10 @@ async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True)
     scope.require_write()
     key = (scope.account_id, seen.external_id)
     found = await db.driver.fetchrow(_FIND, *key)
-    created = found is None
+    created = False
     if found is None:
-        await db.driver.execute(
+        # None when somebody else was first: it is then a session like any other.
+        made = await db.driver.fetchval(
             _CREATE,
             scope.account_id,
             scope.project_id,
@@ -78,7 +79,9 @@ async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True)
             seen.external_id,
         )
         found = await db.fetch_one(_FIND, *key)
-        feed.record(scope, db, "session.created", found["id"], project_id=found["project_id"])
+        created = made is not None
+        if created:
+            feed.record(scope, db, "session.created", found["id"], project_id=found["project_id"])
     if scope.strict and found["project_id"] != scope.project_id:
         return None
     session_id: int = found["id"]
