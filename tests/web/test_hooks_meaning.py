@@ -166,6 +166,28 @@ async def test_an_ended_session_comes_back(world: World) -> None:
     assert (await agent_of(client, SESSION))["status"] == "idle"
 
 
+@pytest.mark.parametrize(
+    ("verb", "body", "ended"),
+    [("cancel", None, {"reason": "cancelled"}), ("fail", {"reason": "stuck"}, {"reason": "stuck"})],
+)
+async def test_the_end_of_its_agent_leaves_an_ended_session_as_it_is(
+    world: World, verb: str, body: Any, ended: dict[str, str]
+) -> None:
+    client = world.client()
+    await post_all(client, "claude-code", [claude("SessionStart-startup")])
+    session = await session_of(client, SESSION)
+    await client.post(f"/api/sessions/{session['id']}/{verb}", json=body)
+    for _ in range(2):
+        await post_all(client, "claude-code", [claude("SessionEnd-other")])
+        session = await session_of(client, SESSION)
+        assert (session["status"], session["state"]["ended"]) == ("failed", ended)
+    assert (await agent_of(client, SESSION))["status"] == "released"
+    events = (await client.get("/api/feed")).json()["data"]
+    assert "session.completed" not in [event["name"] for event in events]
+    await post_all(client, "claude-code", [claude("UserPromptSubmit")])
+    assert (await session_of(client, SESSION))["status"] == "active"
+
+
 async def test_the_fleet_knows_the_agent_from_any_event(world: World) -> None:
     client = world.client(**{"X-Agent-Hostname": "b%C3%BCro-7"})
     await post_all(client, "claude-code", [claude("PreToolUse-Bash")])

@@ -108,15 +108,18 @@ async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True)
 
 
 def _changed(before: _Row, seen: Observation, now: str, *, lives: bool) -> _Row:
-    """`lives`: the session begins and ends with its agent. A workflow's has an end of its own."""
+    """`lives`: the session begins and ends with its agent. A workflow's has an end of its own.
+
+    One that has ended keeps its end: the agent of a cancelled session ends as well, and says so.
+    """
     state = merge_patch(before.state, clean(seen.state))
     status = before.status
-    if lives:
-        status = "active" if seen.ended is None else "complete"
-        if seen.ended is None:
-            state.pop("ended", None)
-        elif before.status == "active":
-            state["ended"] = {"reason": clean_text(seen.ended)}
+    if lives and seen.ended is None:
+        status = "active"
+        state.pop("ended", None)
+    elif lives and seen.ended is not None and status == "active":
+        status = "complete"
+        state["ended"] = {"reason": clean_text(seen.ended)}
     needs_input = _needs_input(before.needs_input, seen.waiting, now)
     return _Row(status, state, _title(before, seen), needs_input)
 
