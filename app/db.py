@@ -153,7 +153,7 @@ class Database:
         self, tenant: Tenant, *, hot: bool = False, read_only: bool = False
     ) -> AsyncIterator[Db]:
         """Commit at the end of the block, roll back when it raises. PostgreSQL refuses all writes
-        of one that is `read_only`.
+        of one that is `read_only`, whose statements see the same moment and so agree.
 
         With `hot` its statements find rows by their keys, so one plan serves them for ever: making
         plans for row security and arrays would take longer than carrying them out.
@@ -164,7 +164,7 @@ class Database:
         if self._role is None:
             async with self.unscoped() as driver:
                 self._role = await _role_statement(driver)
-        begin = "BEGIN READ ONLY" if read_only else "BEGIN"
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else "BEGIN"
         begin += f"{self._role}; {tenant.settings_statement()}{_ONE_PLAN if hot else ''}"
         async with self.connections.opened(begin) as connection:
             db = Db(connection, tenant, begin)

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from app.contexts import sessions
+from app.contexts.sessions import SessionFilter
 from app.db import Database
 from app.errors import Unavailable
+from app.paging import PageRequest
 from app.schemas.sessions import SessionCreate
 from app.settings import Settings
 from tests.factories import World
@@ -85,6 +87,18 @@ async def test_a_read_cannot_write(world: World) -> None:
     with pytest.raises(Exception, match="read-only transaction"):
         async with world.database.transaction(scope, read_only=True) as db:
             await sessions.create_session(scope, db, SessionCreate(type="RecordedSessions"))
+
+
+async def test_a_read_is_one_look(world: World) -> None:
+    """Whatever is written between its statements, they agree."""
+    scope = world.scope()
+    data = SessionCreate(type="RecordedSessions")
+    async with world.database.transaction(scope, read_only=True) as db:
+        before = await sessions.list_sessions(scope, db, PageRequest(), SessionFilter())
+        async with world.db() as writing:
+            await sessions.create_session(scope, writing, data)
+        after = await sessions.list_sessions(scope, db, PageRequest(), SessionFilter())
+    assert (before.data, after.data) == ([], [])
 
 
 async def test_a_get_is_a_read(world: World) -> None:

@@ -126,3 +126,24 @@ async def test_windows_page_through_everything(world: World) -> None:
         session = await client.get(f"/api/sessions/{session_id}?interactions={wanted}")
         seqs = [i["seq"] for i in session.json()["interactions"]]
         assert seqs == list(range(131 - count, 131))
+
+
+async def test_an_answer_agrees_with_itself_while_others_append(world: World) -> None:
+    client = world.client()
+    path = f"/api/sessions/{await new_session(client)}"
+    done = asyncio.Event()
+
+    async def write() -> None:
+        for _ in range(60):
+            await client.post(f"{path}/interactions", json={"command": {"module": "Bash"}})
+        done.set()
+
+    async def watch(wanted: str, most: int) -> None:
+        while not done.is_set():
+            found = (await client.get(path, params={"interactions": wanted})).json()
+            count = found["interaction_count"]
+            seqs = [interaction["seq"] for interaction in found["interactions"]]
+            assert seqs == [*range(max(1, count - most + 1), count + 1)]
+            assert (found["last_interaction"] or {}).get("seq", 0) == count
+
+    await asyncio.gather(write(), watch("all", 1000), watch("5", 5))
