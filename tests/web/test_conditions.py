@@ -48,6 +48,42 @@ async def test_a_lost_update_is_refused(world: World, method: str, suffix: str, 
         assert done.status_code == 200
 
 
+async def test_what_loses_what_it_refers_to_has_another_version(world: World) -> None:
+    client = world.client(**{"X-Project": "*"})
+
+    async def new(kind: str, **fields: Any) -> str:
+        answer = await client.post(f"/api/{kind}", json=fields)
+        assert answer.status_code == 201, answer.text
+        location: str = answer.headers["location"]
+        return location
+
+    async def part(name: str, **fields: Any) -> str:
+        return await new("components", name=name, module_name=name, project_id=project_id, **fields)
+
+    project = await new("projects", name="Other", slug="other")
+    project_id = _id(project)
+    component, parent = await part("Whole"), await new("sessions", **BODY)
+    item = await new("work-items", key="ITEM-1", title="x")
+    device = await new("devices", name="machine")
+    for path in (item, device):
+        await client.post(f"{path}/move", json={"project_id": project_id})
+    referring = {
+        parent: [await new("sessions", **BODY, parent_session_id=_id(parent))],
+        component: [
+            await part("Part", parent_component_id=_id(component)),
+            await new("sessions", **BODY, component_id=_id(component)),
+        ],
+        project: [await new("sessions", **BODY, component_id=_id(await part("Rest")))],
+    }
+    referring[project] += [item, device]
+    for deleted, paths in referring.items():
+        before = [(await client.get(path)).headers["etag"] for path in paths]
+        assert (await client.delete(deleted)).status_code == 204
+        for path, tag in zip(paths, before, strict=True):
+            after = await client.get(path, headers={"If-None-Match": tag})
+            assert (after.status_code, path) == (200, path)
+
+
 @pytest.mark.parametrize("kind", ["projects", "components", "members", "accounts"])
 async def test_resources_without_a_counter_have_versions_too(world: World, kind: str) -> None:
     client = world.client()
@@ -64,3 +100,7 @@ async def test_resources_without_a_counter_have_versions_too(world: World, kind:
     )
     late = 200 if kind == "members" else 412  # an owner stays one: nothing has changed
     assert sorted(answer.status_code for answer in answers) == [200, late, late, late]
+
+
+def _id(path: str) -> int:
+    return int(path.rpartition("/")[2])

@@ -80,7 +80,7 @@ async def delete_session(scope: Scope, db: Db, session_id: int) -> None:
     await db.session.execute(
         scope.update(Session)
         .where(Session.parent_session_id == session_id)
-        .values(parent_session_id=None)
+        .values(parent_session_id=None, version=Session.version + 1)
     )
     await db.session.delete(session)
     _record(scope, db, session, "deleted")
