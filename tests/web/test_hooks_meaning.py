@@ -215,11 +215,36 @@ async def test_a_session_in_another_project_is_left_alone(world: World) -> None:
 
 
 async def test_an_agent_of_another_project_is_left_alone(world: World) -> None:
+    """What its session tells is kept where the token belongs; the agent stays as it is."""
     account_wide = world.client(**{"X-Project": "*"})
     await account_wide.put(f"/api/agents/{SESSION}", json={})
+    before = await agent_of(account_wide, SESSION)
     strict = world.client(await world.token_for(project_id=world.project_id))
-    await post_all(strict, "claude-code", [claude("UserPromptSubmit")])
-    assert (await account_wide.get("/api/sessions")).json()["data"] == []
+    counted = _outside()
+    await post_all(strict, "claude-code", [claude("UserPromptSubmit"), claude("SessionEnd-other")])
+    session = await session_of(strict, SESSION)
+    assert (session["project_id"], session["status"]) == (world.project_id, "complete")
+    assert [row.module for row in rows(session)] == ["UserPrompt"]
+    assert _outside() == counted
+    after = await agent_of(account_wide, SESSION)
+    stored = ("project_id", "status", "heartbeat_at", "codebase", "metadata", "updated_at")
+    assert [after[name] for name in stored] == [before[name] for name in stored]
+    assert (await strict.get(f"/api/agents/{SESSION}")).status_code == 404
+
+
+async def test_a_session_that_was_moved_is_told_about_where_it_is(world: World) -> None:
+    """Its agent stays behind, where a token made for the new project does not reach it."""
+    client = world.client()
+    await post_all(client, "claude-code", [claude("SessionStart-startup")])
+    other = (await client.post("/api/projects", json={"name": "Other", "slug": "other"})).json()
+    session = await session_of(client, SESSION)
+    await client.post(f"/api/sessions/{session['id']}/move", json={"project_id": other["id"]})
+    there = world.client(await world.token_for(project_id=other["id"]))
+    await post_all(there, "claude-code", [claude("PostToolUse-Bash"), claude("SessionEnd-other")])
+    session = await session_of(there, SESSION)
+    assert (rows(session), session["status"]) == ([Row("Bash", "echo hi", "ok", "hi")], "complete")
+    left_behind = await agent_of(client, SESSION)
+    assert (left_behind["project_id"], left_behind["status"]) == (world.project_id, "idle")
 
 
 @pytest.mark.parametrize("agent", ["claude-code", "codex", "gemini", "opencode"])

@@ -3,6 +3,7 @@
 Nothing an agent sends is an error as long as it is a JSON object: what nobody knows is kept.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -43,7 +44,8 @@ async def ingest_event(
     session_id = observation.external_id
     if await is_outside(scope, db, session_id):
         return "outside"
-    try:
+    # An agent that is registered in another project is left alone; the session has its own.
+    with contextlib.suppress(Conflict):
         await fleet.observe_agent(
             scope,
             db,
@@ -52,10 +54,8 @@ async def ingest_event(
             hostname=hostname,
             metadata={"agent": agent},
         )
-    except Conflict:
-        return "outside"
-    if observation.ended is not None:
-        await fleet.end_agent(scope, db, session_id)
+        if observation.ended is not None:
+            await fleet.end_agent(scope, db, session_id)
     if await observe(scope, db, observation) is None:
         # Created this very moment: sent again, the event will find it.
         raise Conflict("The session is in another project.", code="key_in_other_project")
