@@ -4,7 +4,7 @@ import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Delete, Select, Update, delete, select, update
+from sqlalchemy import ColumnElement, Delete, Select, Update, delete, inspect, select, update
 
 from app.db import Db, Role, Tenant
 from app.errors import Forbidden, NotFound
@@ -101,6 +101,17 @@ async def locked(db: Db, statement: Select[tuple[Model]]) -> Model:
     row = await one(db, statement.with_for_update(key_share=True))
     db.require_version(version_of(row))
     return row
+
+
+async def update_all(
+    scope: Scope, db: Db, model: type[Model], condition: ColumnElement[bool], **values: Any
+) -> None:
+    """Of whatever project. Locked in the order of their keys first, as by everybody who locks
+    several of a kind: in different orders, two would wait for each other."""
+    keys = inspect(model).primary_key
+    rows = scope.account_wide().select(model).where(condition).with_only_columns(*keys)
+    await db.session.execute(rows.order_by(*keys).with_for_update(key_share=True))
+    await db.session.execute(scope.update(model).where(condition).values(**values))
 
 
 def version_of(row: object) -> str | None:

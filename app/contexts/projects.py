@@ -22,7 +22,7 @@ from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page, given
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
 from app.schemas.toolchain import toolchain_of
-from app.scope import Scope, locked, one
+from app.scope import Scope, locked, one, update_all
 
 
 async def list_projects(
@@ -69,13 +69,15 @@ async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
     project = await locked(db, scope.select(Project).where(Project.id == project_id))
     # Agents, items, sessions: in the order in which hooks and claims lock them.
     for model in (Agent, WorkItem, Device, Orchestration, Run, SupervisorSession):
-        await db.session.execute(
-            scope.update(model).where(model.project_id == project_id).values(project_id=None)
-        )
-    await db.session.execute(
-        scope.update(Session)
-        .where(Session.project_id == project_id)
-        .values(project_id=None, component_id=None, version=Session.version + 1)
+        await update_all(scope, db, model, model.project_id == project_id, project_id=None)
+    await update_all(
+        scope,
+        db,
+        Session,
+        Session.project_id == project_id,
+        project_id=None,
+        component_id=None,
+        version=Session.version + 1,
     )
     await db.session.execute(scope.delete(Component).where(Component.project_id == project_id))
     await db.session.delete(project)
@@ -144,10 +146,13 @@ async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
     """Its sessions and child components stay, without it."""
     scope.require_admin()
     component = await locked(db, scope.select(Component).where(Component.id == component_id))
-    await db.session.execute(
-        scope.update(Session)
-        .where(Session.component_id == component_id)
-        .values(component_id=None, version=Session.version + 1)
+    await update_all(
+        scope,
+        db,
+        Session,
+        Session.component_id == component_id,
+        component_id=None,
+        version=Session.version + 1,
     )
     await db.session.execute(
         scope.update(Component)

@@ -5,6 +5,7 @@ from uuid import uuid4
 from app.contexts import sessions
 from app.contexts.sessions import Posting, Window
 from app.contexts.sessions.packing import TAIL_COUNT
+from app.schemas.sessions import SessionCreate
 from tests.contexts.test_history import interaction, new_session
 from tests.factories import World
 from tests.planning import administer, among_small_accounts, fresh_plans, rows_read
@@ -38,3 +39,15 @@ async def test_appends_read_the_sessions_they_extend_and_no_others(world: World)
         await sessions.append_together(world.scope(), db, postings)
         # Locked, looked through for the ids, and written.
         assert await rows_read(db, "sessions") - before <= 3 * len(ids)
+
+
+async def test_an_import_locks_the_sessions_it_tells_of_and_no_others(world: World) -> None:
+    names = [f"conversation-{number}" for number in range(80)]
+    async with world.db() as db:
+        for name in names:
+            data = SessionCreate(type="RecordedSessions", external_id=name)
+            await sessions.create_session(world.scope(), db, data)
+    async with among_small_accounts(world), fresh_plans(world) as db:
+        before = await rows_read(db, "sessions")
+        await sessions.lock_known(world.scope(), db, names[:4])
+        assert await rows_read(db, "sessions") - before <= 2 * 4

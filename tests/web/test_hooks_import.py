@@ -1,6 +1,9 @@
 """Events of the past, many at a time."""
 
 import asyncio
+from typing import Any
+
+import httpx
 
 from tests.factories import World
 from tests.histories import check_histories
@@ -65,3 +68,35 @@ async def test_an_import_never_ends_what_somebody_else_begins(world: World) -> N
     events = (await client.get("/api/feed?limit=100")).json()["data"]
     created = [event["entity_id"] for event in events if event["name"] == "session.created"]
     assert len(created) == len(set(created)) == 12
+
+
+async def test_an_import_and_who_else_locks_several_sessions_never_wait_for_each_other(
+    world: World,
+) -> None:
+    """The names of the sessions are in another order than the sessions."""
+    client = world.client()
+
+    async def new(kind: str, **fields: Any) -> int:
+        answer = await client.post(f"/api/{kind}", json=fields)
+        assert answer.status_code == 201, answer.text
+        row_id: int = answer.json()["id"]
+        return row_id
+
+    for number in range(10):
+        of_parent, of_child = f"z-{number}", f"a-{number}"
+        part = await new("components", name="Part", module_name=f"Part{number}")
+        session = {"type": "RecordedSessions", "component_id": part}
+        parent = await new("sessions", **session, external_id=of_parent)
+        await new("sessions", **session, external_id=of_child, parent_session_id=parent)
+        batch = [*(call(of_child, n) for n in range(250)), call(of_parent, 0)]
+
+        async def delete(path: str, delay: float) -> httpx.Response:
+            await asyncio.sleep(delay)
+            return await client.delete(path)
+
+        delay = 0.012 + 0.003 * number
+        deleted = f"/api/components/{part}" if number % 2 else f"/api/sessions/{parent}"
+        imported, gone = await asyncio.gather(
+            client.post("/api/hooks/claude-code/import", json=batch), delete(deleted, delay)
+        )
+        assert (imported.status_code, gone.status_code) == (200, 204), gone.text

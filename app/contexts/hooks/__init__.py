@@ -10,7 +10,7 @@ from typing import Literal
 from app.contexts import fleet
 from app.contexts.hooks import claude_code, codex, gemini, opencode
 from app.contexts.hooks.reading import Event
-from app.contexts.sessions import is_outside, observe
+from app.contexts.sessions import is_outside, lock_known, observe
 from app.db import Db
 from app.errors import Conflict, Invalid, NotFound
 from app.schemas.hooks import Observation
@@ -70,9 +70,10 @@ async def import_events(scope: Scope, db: Db, agent: str, events: Sequence[Event
     """
     scope.require_write()
     translate = _translator(agent)
-    observations = [seen for event in events if (seen := translate(event)) is not None]
+    observations = _joined([seen for event in events if (seen := translate(event)) is not None])
+    await lock_known(scope, db, [seen.external_id for seen in observations])
     stored = 0
-    for seen in _joined(observations):
+    for seen in observations:
         if await observe(scope, db, seen, live=False) is not None:
             stored += len(seen.steps)
     return stored
@@ -85,8 +86,8 @@ def _translator(agent: str) -> Callable[[Event], Observation | None]:
 
 
 def _joined(observations: list[Observation]) -> list[Observation]:
-    """One for each session: its row is then written once. In one order, because the rows stay
-    locked: two imports of the same sessions must not wait for each other."""
+    """One for each session: its row is then written once. In one order, because those that are
+    created stay locked: two imports of the same sessions must not wait for each other."""
     joined: dict[str, Observation] = {}
     for seen in observations:
         first = joined.setdefault(seen.external_id, seen)

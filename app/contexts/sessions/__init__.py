@@ -15,7 +15,7 @@ from app.contexts.sessions.listing import (
     is_outside,
     list_sessions,
 )
-from app.contexts.sessions.recorded import observe
+from app.contexts.sessions.recorded import lock_known, observe
 from app.contexts.sessions.sessions import (
     cancel_session,
     complete_session,
@@ -46,6 +46,7 @@ __all__ = [
     "is_outside",
     "list_interactions",
     "list_sessions",
+    "lock_known",
     "move_session",
     "next_command",
     "observe",

@@ -4,6 +4,7 @@ Events arrive in any order, twice, or not at all, so each one creates whatever i
 """
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -36,6 +37,13 @@ _FIND = """
 SELECT id, project_id, type, status, state, title, needs_input, clock_timestamp() AS now
 FROM sessions WHERE account_id = $1 AND external_id = $2 FOR UPDATE
 """
+# By external_id, as in the fleet: a LIMIT it does not know lets the planner expect few of them.
+_LOCK_KNOWN = """
+SELECT FROM (
+    SELECT external_id FROM unnest($2::text[]) AS given (external_id) LIMIT cardinality($2)
+) AS wanted JOIN sessions AS session ON session.external_id = wanted.external_id
+WHERE session.account_id = $1 ORDER BY session.id FOR UPDATE OF session
+"""
 _CREATE = """
 INSERT INTO sessions (account_id, project_id, user_id, type, agent, external_id)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, external_id) DO NOTHING RETURNING id
@@ -55,6 +63,12 @@ class _Row(NamedTuple):
     state: dict[str, Any]
     title: str | None
     needs_input: dict[str, Any] | None
+
+
+async def lock_known(scope: Scope, db: Db, external_ids: Sequence[str]) -> None:
+    """For observing several of them in one transaction: those that exist, in the order in which
+    everybody locks sessions."""
+    await db.driver.execute(_LOCK_KNOWN, scope.account_id, external_ids)
 
 
 async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True) -> int | None:

@@ -14,7 +14,7 @@ from app.documents import clean, clean_text, merge_patch
 from app.errors import Conflict, Invalid
 from app.models import Component, Session
 from app.schemas.sessions import SessionCreate, SessionUpdate
-from app.scope import Scope, locked
+from app.scope import Scope, locked, update_all
 
 
 async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
@@ -77,11 +77,9 @@ async def delete_session(scope: Scope, db: Db, session_id: int) -> None:
     """Its history goes with it; sessions that it is the parent of stay."""
     scope.require_admin()
     session = await _locked(scope, db, session_id)
-    await db.session.execute(
-        scope.update(Session)
-        .where(Session.parent_session_id == session_id)
-        .values(parent_session_id=None, version=Session.version + 1)
-    )
+    is_child = Session.parent_session_id == session_id
+    changes = {"parent_session_id": None, "version": Session.version + 1}
+    await update_all(scope, db, Session, is_child, **changes)
     await db.session.delete(session)
     _record(scope, db, session, "deleted")
 
