@@ -17,6 +17,11 @@ def clean_text(text: str) -> str:
     return truncate(redact_text(text))
 
 
+def clean_within(limit: int, text: str | None) -> str | None:
+    """As `clean_text`, in so many characters: what stands for a secret may be longer than it."""
+    return None if text is None else clean_text(text)[:limit]
+
+
 def clean(document: Document) -> Document:
     """A JSON value without secrets, each of its strings at most 256 KiB."""
     cleaned: Document = truncate_all(redact_document(document))

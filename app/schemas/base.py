@@ -10,11 +10,13 @@ MAX_BIGINT = 2**63 - 1
 MAX_INTEGER = 2**31 - 1
 MAX_PAGE = 100
 MAX_BATCH = 500
+MAX_NAME = 200
+MAX_TEXT = 20_000
 
 RowId = Annotated[int, Meta(ge=1, le=MAX_BIGINT)]
 Instant = Annotated[datetime.datetime, Meta(tz=True)]
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Text = Annotated[str, Meta(max_length=20_000)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 # Python's `$` also matches before a last line break.
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9-]{3,50}$(?!\n)")]
 Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_length=320)]

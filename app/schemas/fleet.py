@@ -3,7 +3,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from app.schemas.base import Input, Instant, Live, Name, Output, Text
+from app.schemas.base import MAX_NAME, Input, Instant, Live, Name, Output, Text
 
 Track = Literal["A", "B", "C", "STANDALONE"]
 AgentStatus = Literal["active", "idle", "stale", "released"]
@@ -23,9 +23,10 @@ _KEY = r"^(?!(\.{1,2}|claim-next)$)[^/\x00-\x1f\x7f]+$(?!\n)"
 WorkItemKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=_KEY)]
 Pid = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Rank = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
-Label = Annotated[str, Meta(max_length=1000)]
+MAX_LABEL = 1000
+Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 # Indexed, and a B-tree entry holds 2,704 bytes.
-Tty = Annotated[str, Meta(max_length=200)]
+Tty = Annotated[str, Meta(max_length=MAX_NAME)]
 
 
 class AgentRegister(Input):

@@ -13,7 +13,8 @@ ActionStatus = Literal["pending", "in_progress", "completed", "failed", "cancell
 DecisionStatus = Literal["pending", "approved", "rejected", "withdrawn"]
 Priority = Annotated[int, Meta(ge=1, le=10)]
 Retries = Annotated[int, Meta(ge=0, le=1000)]
-Reason = Annotated[str, Meta(min_length=1, max_length=1000)]
+MAX_REASON = 1000
+Reason = Annotated[str, Meta(min_length=1, max_length=MAX_REASON)]
 
 
 class OrchestrationCreate(Input):

@@ -9,10 +9,10 @@ import msgspec
 from app import feed
 from app.contexts.continuity.instances import get_instance, of_listed
 from app.db import Db
-from app.documents import clean, clean_text
+from app.documents import clean, clean_within
 from app.models import LoggedCommand
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import MAX_NAME, Page
 from app.schemas.continuity import CommandLogInput
 from app.scope import Scope
 
@@ -92,10 +92,10 @@ def _stored(posted: CommandLogInput) -> dict[str, Any]:
     fields = msgspec.structs.asdict(posted)
     return {
         **fields,
-        "action": clean_text(posted.action),
+        "action": clean_within(MAX_NAME, posted.action),
         "parameters": clean(posted.parameters),
         "result": clean(posted.result),
         "error_message": clean(posted.error_message),
-        "tags": clean(posted.tags),
+        "tags": [clean_within(MAX_NAME, tag) for tag in posted.tags],
         "context_data": clean(posted.context_data),
     }

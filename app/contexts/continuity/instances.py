@@ -14,11 +14,11 @@ from app import feed
 from app.contexts.continuity.appending import append
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
-from app.documents import clean
+from app.documents import clean_within
 from app.errors import Conflict, Invalid, NotFound
 from app.models import SupervisorSession
 from app.paging import Key, PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import MAX_NAME, Page
 from app.schemas.continuity import EventInput, Heartbeat, InstanceRegister
 from app.scope import Scope, locked, one
 
@@ -122,7 +122,7 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
         project,
         data.instance_type,
         data.context_percent,
-        clean(data.current_epic),
+        clean_within(MAX_NAME, data.current_epic),
         data.host_machine,
         data.external_id,
         scope.project_id,
@@ -153,7 +153,7 @@ async def record_heartbeat(
     if isinstance(data.context_percent, int):
         instance.context_percent = data.context_percent
     if data.current_epic is not UNSET:
-        instance.current_epic = clean(data.current_epic)
+        instance.current_epic = clean_within(MAX_NAME, data.current_epic)
     state = {
         "context_percent": instance.context_percent,
         "current_epic": instance.current_epic,

@@ -9,13 +9,19 @@ from app.contexts.fleet.statements import HEARTBEATS, OBSERVE, STATUSES
 from app.contexts.fleet.views import agent_columns, agents
 from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean
+from app.documents import clean, clean_within
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Agent
 from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
-from app.schemas.fleet import AgentOut, AgentRegister, AgentSummary, HeartbeatResult
+from app.schemas.base import MAX_NAME, Page
+from app.schemas.fleet import (
+    MAX_LABEL,
+    AgentOut,
+    AgentRegister,
+    AgentSummary,
+    HeartbeatResult,
+)
 from app.schemas.rendering import rendered, rendered_page
 from app.scope import Scope, locked
 
@@ -156,7 +162,9 @@ def agent_released(session_id: str) -> Conflict:
 async def _upsert(scope: Scope, db: Db, session_id: str, data: AgentRegister) -> bool:
     """Whether the agent is new."""
     scope.require_write()
-    codebase, hostname, tty = map(clean, (data.codebase, data.hostname, data.tty))
+    codebase = clean_within(MAX_LABEL, data.codebase)
+    hostname = clean_within(MAX_LABEL, data.hostname)
+    tty = clean_within(MAX_NAME, data.tty)
     metadata = msgspec.json.encode(clean(data.metadata or {})).decode()
     parameters = (
         *(scope.account_id, session_id, new_uuid(), scope.project_id, scope.strict_project_id),

@@ -8,12 +8,12 @@ from app import feed
 from app.contexts.fleet.holding import lock_items
 from app.contexts.fleet.views import of_visible_items
 from app.db import Db
-from app.documents import clean
+from app.documents import clean_text, clean_within
 from app.errors import FieldError, Invalid
 from app.models import WorkItem, WorkItemConflict
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
-from app.schemas.fleet import WorkItemConflictCreate
+from app.schemas.base import MAX_TEXT, Page
+from app.schemas.fleet import MAX_LABEL, WorkItemConflictCreate
 from app.scope import Scope, locked, one
 
 _PAIR = (WorkItemConflict.work_item_a, WorkItemConflict.work_item_b)
@@ -73,7 +73,7 @@ async def create_work_item_conflict(scope: Scope, db: Db, data: WorkItemConflict
         WorkItemConflict, work_item_a=a, work_item_b=b, conflict_type=data.conflict_type
     )
     conflict.severity = data.severity
-    conflict.affected_areas = clean(data.affected_areas)
+    conflict.affected_areas = [clean_text(area)[:MAX_LABEL] for area in data.affected_areas]
     if conflict.resolved_at is not None:
         conflict.resolved_at = conflict.resolution_notes = None
     db.session.add(conflict)
@@ -92,7 +92,7 @@ async def resolve_work_item_conflict(
     conflict: WorkItemConflict = await locked(db, of_visible_items(scope, statement, *_PAIR))
     if conflict.resolved_at is None:
         conflict.resolved_at = await db.now()
-        conflict.resolution_notes = clean(resolution_notes)
+        conflict.resolution_notes = clean_within(MAX_TEXT, resolution_notes)
         await _record(scope, db, conflict, "resolved")
     return conflict
 

@@ -17,11 +17,11 @@ from app.contexts.fleet.views import (
 )
 from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean
+from app.documents import clean_within
 from app.errors import Conflict, NotFound
 from app.models import Claim, WorkItem
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page, given
+from app.schemas.base import MAX_NAME, MAX_TEXT, Page, given
 from app.schemas.fleet import (
     ReleaseReason,
     Track,
@@ -34,7 +34,7 @@ from app.schemas.fleet import (
 from app.schemas.rendering import rendered
 from app.scope import Scope, locked
 
-_TEXTS = frozenset({"title", "description"})
+_TEXTS = {"title": MAX_NAME, "description": MAX_TEXT}
 
 
 async def list_work_items(
@@ -208,7 +208,7 @@ async def _live_claim(scope: Scope, db: Db, key: str) -> Claim | None:
 
 
 def _clean(name: str, value: Any) -> Any:
-    return clean(value) if name in _TEXTS else value
+    return clean_within(_TEXTS[name], value) if name in _TEXTS else value
 
 
 def _row(row: Any) -> WorkItemRow:

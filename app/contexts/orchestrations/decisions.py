@@ -7,12 +7,13 @@ from sqlalchemy.orm import joinedload
 from app import feed
 from app.contexts.orchestrations.common import find_actor, lock_shared
 from app.db import Db
-from app.documents import clean
+from app.documents import clean_within
 from app.errors import Conflict, Forbidden
 from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
 from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
+from app.schemas.orchestrations import MAX_REASON
 from app.scope import Scope, one
 
 
@@ -174,7 +175,7 @@ async def _decide(
         raise Conflict(f"The decision is {decision.status} already.", code="already_decided")
     decision.status = status
     decision.decided_by, decision.decided_at = actor.user_uuid, await db.now()
-    decision.note = clean(note)
+    decision.note = clean_within(MAX_REASON, note)
     _record(scope, db, session, decision, status, by=actor.user_uuid, note=decision.note)
     return decision, session
 

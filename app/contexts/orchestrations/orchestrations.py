@@ -17,11 +17,11 @@ from app.contexts.orchestrations.common import (
 from app.contexts.orchestrations.decisions import refuse_pending, request_missing_decisions
 from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean, merge_patch
+from app.documents import clean, clean_within, merge_patch
 from app.errors import Invalid
 from app.models import Orchestration
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
+from app.schemas.base import MAX_TEXT, Page
 from app.schemas.orchestrations import OrchestrationCreate, OrchestrationUpdate, Performance
 from app.scope import Scope, one
 
@@ -76,7 +76,7 @@ async def create_orchestration(scope: Scope, db: Db, data: OrchestrationCreate) 
         company_id=actor.company_id,
         created_by=actor.user_uuid,
         session_type=data.session_type,
-        objective=clean(data.objective),
+        objective=clean_within(MAX_TEXT, data.objective),
         chairman_oversight=data.chairman_oversight,
         orchestration_context=clean(data.orchestration_context),
         active_agents=sorted({str(agent) for agent in data.active_agents}),
@@ -100,7 +100,7 @@ async def update_orchestration(
     session = await lock_alone(scope, db, session_id)
     require_not_final(session)
     if data.objective is not UNSET:
-        session.objective = clean(data.objective)
+        session.objective = clean_within(MAX_TEXT, data.objective)
     if isinstance(data.orchestration_context, dict):
         patch = clean(data.orchestration_context)
         session.orchestration_context = merge_patch(session.orchestration_context, patch)

@@ -13,7 +13,6 @@ from msgspec import UNSET
 from app import feed
 from app.contexts.sessions import history
 from app.contexts.sessions.documents import (
-    SUMMARY_CHARACTERS,
     digest,
     normal,
     stored_interaction,
@@ -24,7 +23,8 @@ from app.contexts.sessions.interactions import record
 from app.contexts.sessions.matching import find_open
 from app.contexts.sessions.types import RECORDED, has_workflow
 from app.db import Db
-from app.documents import clean, clean_text, merge_patch
+from app.documents import clean, clean_text, clean_within, merge_patch
+from app.schemas.base import MAX_NAME
 from app.schemas.hooks import Observation, Step, Waiting
 from app.schemas.sessions import CommandInput, InteractionInput, Posted, StoredInteraction
 from app.scope import Scope
@@ -150,7 +150,7 @@ def _completed(before: _Row, seen: Observation, *, created: bool) -> _Row:
 def _title(before: _Row, seen: Observation) -> str | None:
     if before.title is not None or not seen.title:
         return before.title
-    return clean_text(seen.title)[:SUMMARY_CHARACTERS]
+    return clean_within(MAX_NAME, seen.title)
 
 
 def _needs_input(

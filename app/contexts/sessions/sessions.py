@@ -10,9 +10,10 @@ from app.contexts.projects import require_visible_project
 from app.contexts.sessions.listing import is_outside
 from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
-from app.documents import clean, clean_text, merge_patch
+from app.documents import clean, clean_text, clean_within, merge_patch
 from app.errors import Conflict, Invalid
 from app.models import Component, Session
+from app.schemas.base import MAX_NAME
 from app.schemas.sessions import SessionCreate, SessionUpdate
 from app.scope import Scope, locked, update_all
 
@@ -25,7 +26,7 @@ async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
     fields: dict[str, Any] = {
         **msgspec.structs.asdict(data),
         "state": clean(data.state),
-        "title": clean(data.title),
+        "title": clean_within(MAX_NAME, data.title),
         "user_id": scope.user_id,
     }
     if data.component_id is not None:
@@ -58,7 +59,7 @@ async def update_session(
     scope.require_write()
     session = await _locked(scope, db, session_id)
     if data.title is not UNSET:
-        session.title = clean(data.title)
+        session.title = clean_within(MAX_NAME, data.title)
     if data.environment is not UNSET:
         session.environment = data.environment
     if isinstance(data.state, dict):
