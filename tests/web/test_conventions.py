@@ -57,3 +57,45 @@ async def test_times_are_answered_in_utc(world: World) -> None:
         interaction["result"]["timestamp"],
     ] == [kept] * 6
     assert finished.json()["orch_started_at"] == "2019-12-31T22:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("made_by", "changed_by", "body", "limits"),
+    [
+        (
+            "POST /api/sessions",
+            "PATCH",
+            {"type": "RecordedSessions"},
+            {"title": 200},
+        ),
+        (
+            "POST /api/work-items",
+            "PATCH",
+            {"key": "SD-1"},
+            {"title": 200, "description": 20_000},
+        ),
+        ("PUT /api/agents/a", "PUT", {}, {"codebase": 1000, "hostname": 1000, "tty": 200}),
+        (
+            "POST /api/orchestrations",
+            "PATCH",
+            {"session_type": "venture_workflow"},
+            {"objective": 20_000},
+        ),
+    ],
+)
+async def test_what_was_redacted_may_be_sent_back(
+    world: World, made_by: str, changed_by: str, body: dict[str, str], limits: dict[str, int]
+) -> None:
+    """What stands for a secret is longer than the secret, and no field longer than its limit."""
+    client = world.client()
+    method, path = made_by.split()
+    texts = {name: ("sshpass -p x " * limit)[:limit] for name, limit in limits.items()}
+    made = await client.request(method, path, json={**body, **texts})
+    assert made.status_code == 201, made.text
+    for _ in range(2):
+        kept = {name: made.json()[name] for name in limits}
+        assert {name: len(text) for name, text in kept.items()} == limits
+        assert all("[REDACTED:" in text for text in kept.values())
+        path = made.headers.get("location", path)
+        made = await client.request(changed_by, path, json=kept)
+        assert made.status_code == 200, made.text
