@@ -134,7 +134,7 @@ async def update_component(
 ) -> Component:
     """Raises Invalid when the new parent is the component itself or lies below it."""
     scope.require_write()
-    component = await locked(db, scope.select(Component).where(Component.id == component_id))
+    component = await _locked_component(scope, db, component_id)
     if isinstance(data.parent_component_id, int):
         await _refuse_circle(scope, db, component, data.parent_component_id)
     await _apply_changes(db, component, given(data))
@@ -145,7 +145,7 @@ async def update_component(
 async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
     """Its sessions and child components stay, without it."""
     scope.require_admin()
-    component = await locked(db, scope.select(Component).where(Component.id == component_id))
+    component = await _locked_component(scope, db, component_id)
     await update_all(
         scope,
         db,
@@ -161,6 +161,15 @@ async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
     )
     await db.session.delete(component)
     feed.record(scope, db, "component.deleted", component_id, project_id=component.project_id)
+
+
+async def _locked_component(scope: Scope, db: Db, component_id: int) -> Component:
+    """After its project, as when that is deleted with all that belongs to it."""
+    statement = scope.select(Component).where(Component.id == component_id)
+    of_project = statement.with_only_columns(Component.project_id).scalar_subquery()
+    project = scope.select(Project).where(Project.id == of_project)
+    await db.session.execute(project.with_for_update(key_share=True))
+    return await locked(db, statement)
 
 
 async def _apply_changes(db: Db, row: Project | Component, changes: dict[str, Any]) -> None:
@@ -191,12 +200,8 @@ async def _find_parent(scope: Scope, db: Db, project_id: int, parent_id: int) ->
 
 
 async def _refuse_circle(scope: Scope, db: Db, component: Component, parent_id: int) -> None:
-    """Walks up from the new parent. The lock keeps two moves from closing a circle together."""
-    await db.session.execute(
-        scope.select(Project)
-        .where(Project.id == component.project_id)
-        .with_for_update(key_share=True)
-    )
+    """Walks up from the new parent. The project's lock keeps two moves from closing a circle
+    together."""
     ancestor: int | None = parent_id
     while ancestor is not None:
         if ancestor == component.id:

@@ -135,8 +135,8 @@ def _handle_validation(
 
 
 def handle_database_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A constraint says what it means; a lost connection, a full disk and a deadlock are for trying
-    again."""
+    """A constraint says what it means; a lost connection, a full disk, a deadlock and a lock that
+    was not had in time are for trying again."""
     if (violated := violation(error)) is not None:
         return handle_app_error(request, violated)
     lost = (
@@ -144,6 +144,7 @@ def handle_database_error(request: Request[Any, Any, Any], error: Exception) -> 
         asyncpg.OperatorInterventionError,
         asyncpg.InsufficientResourcesError,
         asyncpg.DeadlockDetectedError,
+        asyncpg.LockNotAvailableError,
     )
     if isinstance(error, lost) or isinstance(getattr(error.__cause__, "__cause__", None), lost):
         return handle_app_error(request, Unavailable())

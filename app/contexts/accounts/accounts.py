@@ -160,11 +160,15 @@ async def update_account(scope: Scope, db: Db, account_id: int, data: AccountUpd
 
 
 async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
-    """Raises Conflict `account_has_history` while the account has tracked work of any kind."""
+    """Raises Conflict `account_has_history` while the account has tracked work of any kind. What is
+    being written to cannot be deleted: a lock that is not had in time is for trying again."""
     account = await _own_account(scope, db, account_id)
     scope.require_owner()
     scope.require_whole_account()
-    await _lock(db, account)
+    # Whoever is writing finishes before the account's counter goes, or this gives up: in less than
+    # the second after which PostgreSQL would end one of two that wait for each other.
+    await db.driver.execute("SET LOCAL lock_timeout = '500ms'")
+    await _lock(db, account, alone=True)
     try:
         for model in (
             FeedEventRow,
@@ -220,7 +224,7 @@ async def _own_account(scope: Scope, db: Db, account_id: int) -> Account:
     return account
 
 
-async def _lock(db: Db, account: Account) -> None:
-    """As `locked` does for the rows of a tenant."""
-    await db.session.refresh(account, with_for_update={"key_share": True})
+async def _lock(db: Db, account: Account, *, alone: bool = False) -> None:
+    """As `locked` does for the rows of a tenant; `alone` also waits for all who refer to it."""
+    await db.session.refresh(account, with_for_update={"key_share": not alone})
     db.require_version(version_of(account))

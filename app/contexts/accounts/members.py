@@ -1,6 +1,6 @@
 """Who belongs to the account, and as what."""
 
-from sqlalchemy import func
+from sqlalchemy import and_, func, or_
 from sqlalchemy.orm import joinedload
 
 from app import feed
@@ -47,7 +47,7 @@ async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate
     """Raises Conflict `last_owner` rather than leave an account without an active owner."""
     scope.require_admin()
     scope.require_whole_account()
-    owners = await _lock_owners(scope, db)
+    owners = await _lock_owners(scope, db, member_id)
     member = await _locked(scope, db, member_id)
     role = data.role if isinstance(data.role, str) else member.role
     is_active = data.is_active if isinstance(data.is_active, bool) else member.is_active
@@ -66,7 +66,7 @@ async def delete_member(scope: Scope, db: Db, member_id: int) -> None:
     """The member's tokens go too. Raises Conflict `last_owner` as `update_member` does."""
     scope.require_admin()
     scope.require_whole_account()
-    owners = await _lock_owners(scope, db)
+    owners = await _lock_owners(scope, db, member_id)
     member = await _locked(scope, db, member_id)
     _require_rank(scope, member.role)
     _require_another_owner(owners, member)
@@ -85,16 +85,17 @@ def _require_rank(scope: Scope, role: str) -> None:
         raise Forbidden("Only an owner may do this to an owner.")
 
 
-async def _lock_owners(scope: Scope, db: Db) -> set[int]:
-    """The active ones, before any other member and in one order: two of them can neither remove
+async def _lock_owners(scope: Scope, db: Db, member_id: int) -> set[int]:
+    """The active ones, and this member, at once and in one order: two of them can neither remove
     each other at once nor wait for each other."""
-    owners = await db.session.scalars(
+    is_owner = and_(Member.role == Role.OWNER.value, Member.is_active)
+    found = await db.session.scalars(
         scope.select(Member)
-        .where(Member.role == Role.OWNER.value, Member.is_active)
+        .where(or_(is_owner, Member.id == member_id))
         .order_by(Member.id)
         .with_for_update(key_share=True)
     )
-    return {owner.id for owner in owners}
+    return {m.id for m in found if m.role == Role.OWNER and m.is_active}
 
 
 def _require_another_owner(owners: set[int], member: Member) -> None:
