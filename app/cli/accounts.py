@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from app.cli.local import data_dir_option, with_database
-from app.cli.output import choice, json_option, print_json
+from app.cli.output import choice, json_option, print_json, printable
 from app.contexts import accounts
 from app.db import Database, Role, Tenant
 from app.errors import Invalid
@@ -176,4 +176,4 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
         if isinstance(fields, dict):
             fields = ", ".join(f"{k}={v}" for k, v in fields.items() if v is not None)
         if fields is not None:
-            click.echo(f"{name}: {fields}")
+            click.echo(printable(f"{name}: {fields}"))

@@ -7,6 +7,7 @@ import click
 import httpx
 
 from app.cli.credentials import Credentials, load_credentials
+from app.cli.output import printable
 
 RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 30.0
@@ -98,4 +99,4 @@ def reason(response: httpx.Response) -> str:
         fields = ", ".join(f"{e['path']}: {e['message']}" for e in problem.get("errors", ()))
     except (ValueError, KeyError, TypeError):
         return f"the server answered {response.status_code}"
-    return f"{detail} ({fields})" if fields else str(detail)
+    return printable(f"{detail} ({fields})" if fields else str(detail))

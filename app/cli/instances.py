@@ -13,6 +13,7 @@ from app.cli.output import (
     page_options,
     print_json,
     print_table,
+    printable,
     show_fields,
     show_page,
     when,
@@ -74,7 +75,7 @@ def resume_instance(hint: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     elif answer["handoff"]:
-        click.echo(answer["handoff"]["instructions"], nl=False)
+        click.echo(printable(answer["handoff"]["instructions"]), nl=False)
         click.echo(f"\nconfidence: {answer['handoff']['confidence']} %")
     else:
         columns = ["instance_id", "project", "current_epic", "status", "silent_seconds"]

@@ -7,7 +7,7 @@ import httpx
 
 from app.cli.client import Refused
 from app.cli.credentials import DEFAULT_URL, Credentials, save_credentials
-from app.cli.output import json_option, print_json
+from app.cli.output import json_option, print_json, printable
 
 
 @click.command()
@@ -28,4 +28,5 @@ def login(url: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"url": credentials.url, "path": str(path), "me": me})
     else:
-        click.echo(f"{me['user']['email']} in account {me['account']['slug']}, saved in {path}")
+        who = printable(me["user"]["email"])
+        click.echo(f"{who} in account {me['account']['slug']}, saved in {path}")

@@ -5,10 +5,19 @@ from uuid import UUID
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from app.cli.client import request
-from app.cli.output import choice, given, json_option, page_options, print_json, show_page, when
+from app.cli.output import (
+    choice,
+    given,
+    json_option,
+    page_options,
+    plain,
+    print_json,
+    printable,
+    show_page,
+    when,
+)
 from app.schemas.orchestrations import DecisionStatus, OrchestrationStatus
 
 
@@ -180,7 +189,7 @@ def _decide(decision_id: UUID, verb: str, note: str | None, *, as_json: bool) ->
     if as_json:
         print_json(decided)
         return
-    click.echo(f"{decided['status']}: {decided['action']['event_type']}")
+    click.echo(printable(f"{decided['status']}: {decided['action']['event_type']}"))
 
 
 def _show(row: dict[str, Any], *, as_json: bool) -> None:
@@ -188,13 +197,13 @@ def _show(row: dict[str, Any], *, as_json: bool) -> None:
         print_json(row)
         return
     console = Console()
-    console.print(Text(f"{row['session_id']}  {row['session_status']}", style="bold"))
+    console.print(plain(f"{row['session_id']}  {row['session_status']}", style="bold"))
     for name in ("session_type", "objective", "started_at", "completed_at", "failed_at"):
         if row[name] is not None:
-            console.print(Text(f"  {name}: {row[name]}"))
+            console.print(plain(f"  {name}: {row[name]}"))
     performance = row["performance_summary"]
     counts = ", ".join(f"{n} {name}" for name, n in performance["actions"].items() if n)
-    console.print(Text(f"  actions: {counts or 'none'}"))
+    console.print(plain(f"  actions: {counts or 'none'}"))
     for entry in row["error_log"]:
         what = entry.get("message") or entry.get("reason") or ""
-        console.print(Text(f"  {when(entry['at'])} {entry['kind']}: {what}"))
+        console.print(plain(f"  {when(entry['at'])} {entry['kind']}: {what}"))

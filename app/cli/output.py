@@ -7,8 +7,13 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+_CONTROL = {
+    code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -29,10 +34,20 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def printable(text: str) -> str:
+    """Control characters spelled out: what an agent wrote must not steer the terminal."""
+    return text.translate(_CONTROL)
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Shown as it is: rich would take brackets for markup and `:ok:` for an emoji."""
+    return Text(printable(text), style=style)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(plain("" if cell is None else str(cell)) for cell in row))
     Console().print(table)
 
 
@@ -53,7 +68,7 @@ def show_fields(row: dict[str, Any], *, as_json: bool) -> None:
         return
     for name, value in row.items():
         if value not in (None, {}):
-            click.echo(f"{name}: {value}")
+            click.echo(printable(f"{name}: {value}"))
 
 
 def given(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from typing import Self
 
 import click
 
+from app.cli.output import printable
+
 REFRESH_SECONDS = 1.0
 _ERASE = "\r\x1b[K"
 
 
 def say(text: str, prefix: str = "") -> None:
-    for line in text.splitlines():
+    for line in printable(text).splitlines():
         click.echo(f"{prefix}{line}", err=True)
 
 

@@ -5,7 +5,16 @@ from urllib.parse import quote
 import click
 
 from app.cli.client import request, request_text
-from app.cli.output import cell, given, json_option, page_options, print_json, show_page, when
+from app.cli.output import (
+    cell,
+    given,
+    json_option,
+    page_options,
+    print_json,
+    printable,
+    show_page,
+    when,
+)
 
 _REPORTS = (
     "by-device",
@@ -74,7 +83,7 @@ def show_run(run_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(request("GET", path))
         return
-    click.echo(request_text(f"{path}/report.md"), nl=False)
+    click.echo(printable(request_text(f"{path}/report.md")), nl=False)
 
 
 @runs.command("report")

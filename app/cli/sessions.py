@@ -4,10 +4,19 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from app.cli.client import request
-from app.cli.output import choice, given, json_option, page_options, print_json, show_page, when
+from app.cli.output import (
+    choice,
+    given,
+    json_option,
+    page_options,
+    plain,
+    print_json,
+    printable,
+    show_page,
+    when,
+)
 from app.cli.tail import follow
 from app.schemas.sessions import Environment, SessionStatus
 
@@ -75,12 +84,12 @@ def show_session(session_id: int, interactions: str, *, as_json: bool) -> None:
         print_json(session)
         return
     console = Console()
-    console.print(Text(f"{session['id']}  {session['title'] or session['type']}", style="bold"))
+    console.print(plain(f"{session['id']}  {session['title'] or session['type']}", style="bold"))
     for name in ("status", "type", "agent", "external_id", "inserted_at", "updated_at"):
         if session[name] is not None:
-            console.print(Text(f"  {name}: {session[name]}"))
+            console.print(plain(f"  {name}: {session[name]}"))
     if session["needs_input"]:
-        console.print(Text(f"  waits for you: {session['needs_input']['message']}"))
+        console.print(plain(f"  waits for you: {session['needs_input']['message']}"))
     for interaction in session["interactions"]:
         _print_interaction(console, interaction)
 
@@ -113,7 +122,7 @@ def create_session(
     if as_json:
         print_json(session)
     else:
-        click.echo(f"session {session['id']}: {session['title'] or session['type']}")
+        click.echo(printable(f"session {session['id']}: {session['title'] or session['type']}"))
 
 
 @sessions.command("next-command")
@@ -126,10 +135,10 @@ def next_command(session_id: int, *, as_json: bool) -> None:
         print_json(interaction)
         return
     console = Console()
-    console.print(Text(f"{interaction['step_name']}  {interaction['id']}", style="bold"))
+    console.print(plain(f"{interaction['step_name']}  {interaction['id']}", style="bold"))
     for part in ("command", "pipe"):
         for line in (interaction["command"][part] or "").splitlines():
-            console.print(Text(f"  {'$' if part == 'command' else '<'} {line}"))
+            console.print(plain(f"  {'$' if part == 'command' else '<'} {line}"))
 
 
 @sessions.command("types")
@@ -144,11 +153,13 @@ def list_session_types(*, as_json: bool) -> None:
 def _print_interaction(console: Console, interaction: dict[str, Any]) -> None:
     command, result = interaction["command"], interaction["result"]
     mark = _MARKS[result["status"] if result else None]
-    console.print(Text(f"{interaction['seq']:>5} {mark} {command['module']}  {command['command']}"))
+    console.print(
+        plain(f"{interaction['seq']:>5} {mark} {command['module']}  {command['command']}")
+    )
     if result:
         for name in ("stdout", "stderr", "error_message"):
             for line in (result[name] or "").splitlines():
-                console.print(Text(f"          {line}", style="dim"))
+                console.print(plain(f"          {line}", style="dim"))
 
 
 def _last(interaction: dict[str, Any] | None) -> str:

@@ -10,7 +10,7 @@ import httpx
 
 from app.cli.client import Refused, reason, require_credentials
 from app.cli.credentials import Credentials
-from app.cli.output import json_option
+from app.cli.output import json_option, printable
 
 # Longer than the server's pings are apart: silence beyond it is a lost connection.
 SILENCE_SECONDS = 40.0
@@ -69,4 +69,5 @@ def _show(event: dict[str, Any], *, as_json: bool) -> None:
     else:
         details = " ".join(f"{k}={v}" for k, v in event["payload"].items() if v is not None)
         at = event["at"][:19].replace("T", " ")
-        click.echo(f"{at}  {event['sequence']:>7}  {event['name']} {event['entity_id']}  {details}")
+        line = f"{at}  {event['sequence']:>7}  {event['name']} {event['entity_id']}  {details}"
+        click.echo(printable(line))

@@ -13,6 +13,7 @@ from app.cli.output import (
     json_option,
     page_options,
     print_json,
+    printable,
     show_fields,
     show_page,
     when,
@@ -103,7 +104,7 @@ def claim_work_item(
     click.echo("can be claimed" if answer["can_claim"] else "cannot be claimed")
     for kind in ("blocking_reasons", "warnings", "info"):
         for notice in answer[kind]:
-            click.echo(f"  {notice['code']}: {notice['message']}")
+            click.echo(printable(f"  {notice['code']}: {notice['message']}"))
 
 
 @work_items.command("next")
@@ -244,4 +245,4 @@ def _show_granted(answer: Any, *, as_json: bool) -> None:
     claim = answer["claim"]
     click.echo(f"{claim['work_item']}  token {claim['fencing_token']}  claim {claim['id']}")
     for warning in answer["warnings"]:
-        click.echo(f"  {warning['code']}: {warning['message']}")
+        click.echo(printable(f"  {warning['code']}: {warning['message']}"))

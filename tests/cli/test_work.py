@@ -11,7 +11,7 @@ def post(server: Server, path: str, body: Any) -> Any:
     headers = {"Authorization": f"Bearer {server.token}"}
     response = httpx.post(f"{server.url}{path}", json=body, headers=headers)
     assert response.is_success, response.text
-    return response.json()
+    return response.json() if response.content else None
 
 
 def test_runs(server: Server) -> None:
@@ -84,3 +84,33 @@ def orchestration_account(server: Server) -> str:
     headers = {"Authorization": f"Bearer {server.token}"}
     me = httpx.get(f"{server.url}/api/me", headers=headers).json()
     return str(me["account"]["id"])
+
+
+def test_what_agents_write_is_shown_as_it_is(server: Server) -> None:
+    """Brackets are no markup, and what would steer a terminal is spelled out."""
+    text, shown = (
+        "the [/api] :ok: [red]x[/red] \x1b[2J\x9b2J",
+        "the [/api] :ok: [red]x[/red] \\u001b",
+    )
+    made = post(server, "/api/sessions", {"type": "RecordedSessions", "title": text})
+    waiting = {"session_id": "s", "hook_event_name": "Notification", "message": text}
+    post(server, "/api/hooks/claude-code", waiting)
+    [row] = server.json("sessions", "list", "--needs-input")["data"]
+    item = {"key": "SD-markup", "title": text}
+    post(server, "/api/work-items", item)
+    objective = {"session_type": "venture_workflow", "objective": text}
+    orchestration = post(server, "/api/orchestrations", objective)["session_id"]
+    for arguments in (
+        ("sessions", "list"),
+        ("sessions", "show", str(made["id"])),
+        ("sessions", "show", str(row["id"])),
+        ("sessions", "create", "--type", "RecordedSessions", "--title", text),
+        ("work-items", "list"),
+        ("work-items", "show", item["key"]),
+        ("orchestrations", "list"),
+        ("orchestrations", "show", orchestration),
+    ):
+        done = server.run(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert shown in done.stdout, arguments
+        assert {"\x1b", "\x9b"}.isdisjoint(done.stdout)
