@@ -38,12 +38,12 @@ def request_text(path: str) -> str:
     return _send("GET", path).text
 
 
-def post_patiently(path: str, body: Any = None) -> httpx.Response:
+def post_patiently(path: str, **options: Any) -> httpx.Response:
     """Whatever the server answers, once it can: waits while it is away or busy."""
     delay = RETRY_SECONDS
     while True:
         try:
-            response = _request("POST", path, json=body)
+            response = _request("POST", path, **options)
         except httpx.UnsupportedProtocol:
             raise
         except httpx.TransportError as error:

@@ -1,12 +1,14 @@
 """`import`: the history agents keep on disk, as far as the server does not have it."""
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import msgspec
 
-from app.cli.client import request
+from app.cli.client import Refused, post_patiently, reason
 from app.cli.output import json_option, print_json
 from app.cli.transcripts import READERS, Event, lines
 from app.documents import truncate_all
@@ -14,6 +16,8 @@ from app.documents import truncate_all
 # Well below the server's limits of 500 events and 8 MiB.
 BATCH_EVENTS = 200
 BATCH_BYTES = 2 * 1024 * 1024
+# The server has something against what it was sent, not against who sends it.
+_CONTENT_REFUSED = frozenset({400, 413, 422})
 
 
 @click.command("import")
@@ -26,12 +30,17 @@ def import_transcripts(agent: str, paths: tuple[Path, ...], *, as_json: bool) ->
     Importing again, or what the hooks have told already, changes nothing.
     """
     files = [file for path in paths for file in _files(path)]
-    totals = {"files": 0, "events": 0, "stored": 0}
+    totals = {"files": 0, "events": 0, "stored": 0, "refused": 0}
+    why = ""
     for file in files:
         for batch in _batches(agent, file):
-            answer = request("POST", f"/api/hooks/{agent}/import", content=batch[0])
-            totals["events"] += batch[1]
-            totals["stored"] += answer["stored"]
+            totals["events"] += len(batch)
+            for answer in _import(agent, batch):
+                if isinstance(answer, int):
+                    totals["stored"] += answer
+                else:
+                    totals["refused"] += 1
+                    why = why or answer
         totals["files"] += 1
         if not as_json:
             click.echo(f"[{totals['files']}/{len(files)}] {file}", err=True)
@@ -39,6 +48,24 @@ def import_transcripts(agent: str, paths: tuple[Path, ...], *, as_json: bool) ->
         print_json(totals)
     else:
         click.echo(", ".join(f"{count} {what}" for what, count in totals.items()))
+    if totals["refused"]:
+        counts = f"{totals['refused']} of {totals['events']}"
+        raise Refused(f"{counts} events were refused, the first of them: {why}")
+
+
+def _import(agent: str, batch: list[bytes]) -> Iterator[int | str]:
+    """How many events were stored; for each that the server does not take, why."""
+    content = b"[%s]" % b",".join(batch)
+    response = post_patiently(f"/api/hooks/{agent}/import", content=content)
+    if response.is_success:
+        yield response.json()["stored"]
+    elif response.status_code not in _CONTENT_REFUSED:
+        raise Refused(reason(response))
+    elif len(batch) == 1:
+        yield reason(response)
+    else:
+        for event in batch:
+            yield from _import(agent, [event])
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -48,24 +75,38 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _batches(agent: str, file: Path) -> Iterator[tuple[bytes, int]]:
-    """Encoded arrays of events, and how many each holds."""
+def _batches(agent: str, file: Path) -> Iterator[list[bytes]]:
+    """Encoded events, as many as may go together."""
     with file.open(encoding="utf-8", errors="replace") as text:
         batch: list[bytes] = []
         size = 0
         for event in READERS[agent](lines(text)):
             encoded = _encoded(event)
             if batch and (len(batch) == BATCH_EVENTS or size + len(encoded) > BATCH_BYTES):
-                yield b"[%s]" % b",".join(batch), len(batch)
+                yield batch
                 batch, size = [], 0
             batch.append(encoded)
             size += len(encoded)
         if batch:
-            yield b"[%s]" % b",".join(batch), len(batch)
+            yield batch
 
 
 def _encoded(event: Event) -> bytes:
     """What the server would cut anyway is cut here only when it would not even take it."""
     told = {name: value for name, value in event.items() if value is not None}
-    encoded = msgspec.json.encode(told)
-    return encoded if len(encoded) <= BATCH_BYTES else msgspec.json.encode(truncate_all(told))
+    try:
+        encoded = msgspec.json.encode(told)
+    except UnicodeEncodeError:
+        told = _without_lone_surrogates(told)
+        encoded = msgspec.json.encode(told)
+    if len(encoded) > BATCH_BYTES:
+        with suppress(RecursionError):
+            encoded = msgspec.json.encode(truncate_all(told))
+    return encoded
+
+
+def _without_lone_surrogates(event: Event) -> Event:
+    """Half a character, as JavaScript cuts them, has no place in UTF-8: U+FFFD takes its place."""
+    text = json.dumps(event, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    whole: Event = json.loads(text.decode("utf-16", "replace"))
+    return whole

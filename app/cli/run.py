@@ -116,7 +116,7 @@ class Runner:
         """The session's status, as far as the answer tells. A result that somebody else gave first
         stands."""
         path = f"{self._path}/interactions/{kept.interaction_id}/result"
-        response = post_patiently(path, kept.result)
+        response = post_patiently(path, json=kept.result)
         if code_of(response) in {"already_completed", "not_found"}:
             say(f"{kept.step}: {reason(response)} This one is dropped.")
             return "active"

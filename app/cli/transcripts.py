@@ -1,6 +1,7 @@
 """What agents write down about a conversation, read as the hook events they would have sent.
 
-The ids are the agents' own, so that the server recognises what a hook has told it before.
+The ids are the agents' own, so that the server recognises what a hook has told it before. Nobody
+guarantees a field's type: what is compared may be unhashable.
 """
 
 import json
@@ -15,15 +16,15 @@ _COMMAND = re.compile(r"<command-name>(.*?)</command-name>", re.DOTALL)
 _ARGUMENTS = re.compile(r"<command-args>(.*?)</command-args>", re.DOTALL)
 _LOCAL_OUTPUT = re.compile(r"<local-command-stdout>(.*?)</local-command-stdout>", re.DOTALL)
 _EXITED = re.compile(r"^Process exited with code (-?[0-9]{1,9})$", re.MULTILINE)
-_SHELLS = frozenset({"exec_command", "shell", "local_shell", "shell_command"})
+_SHELLS = ("exec_command", "shell", "local_shell", "shell_command")
 
 
 def lines(text: Iterable[str]) -> Iterator[Line]:
-    """A line that is cut off, as the last one of a running agent may be, is left out."""
+    """What cannot be read is left out, such as the last line of a running agent, cut off."""
     for line in text:
         try:
             document = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(document, dict):
             yield document
@@ -34,7 +35,7 @@ def claude_code_events(transcript: Iterable[Line]) -> Iterator[Event]:
     prompt_id: str | None = None
     for line in transcript:
         message = line.get("message")
-        if line.get("type") not in {"user", "assistant"} or not isinstance(message, dict):
+        if line.get("type") not in ("user", "assistant") or not isinstance(message, dict):
             continue
         prompt = _prompt(line, message)
         # Older transcripts do not name their prompts: the line that asks then does.
@@ -136,7 +137,7 @@ def _claude_answer(line: Line, message: Line, base: Event) -> Iterator[Event]:
                 "tool_input": block.get("input"),
                 "tool_use_id": block.get("id"),
             }
-    ended = message.get("stop_reason") in {"end_turn", "stop_sequence"}
+    ended = message.get("stop_reason") in ("end_turn", "stop_sequence")
     if ended and "prompt_id" in base and not line.get("isSidechain"):
         yield base | {"hook_event_name": "Stop", "last_assistant_message": _joined(content)}
 
@@ -168,7 +169,7 @@ def _codex_call(payload: Line) -> Iterator[Event]:
 def _codex_input(payload: Line) -> Event:
     try:
         tool_input = json.loads(payload.get("arguments") or payload.get("input") or "{}")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         tool_input = None
     if isinstance(tool_input, dict):
         return tool_input

@@ -49,7 +49,7 @@ def test_a_folder_of_transcripts(fresh: Server, tmp_path: Path) -> None:
         shutil.copy(file, folder)
     (folder / "notes.txt").write_text("not a transcript")
     first = fresh.json("import", "claude-code", str(folder.parent))
-    assert first == {"files": 2, "events": 12, "stored": 12}
+    assert first == {"files": 2, "events": 12, "stored": 12, "refused": 0}
 
     resumed = session(fresh, "11111111-2222-4333-8444-555555555555")
     answer = "done after 1 tool results"
@@ -131,3 +131,51 @@ def test_what_the_server_refuses_is_said(server: Server) -> None:
     path = str(TRANSCRIPTS / "claude-code-simple.jsonl")
     done = server.run("import", "claude-code", path, AGENT_SESSIONS_TOKEN="as_1-999_no")
     assert done.returncode == 1
+
+
+def claude_line(**fields: Any) -> str:
+    call = {"type": "tool_use", "id": "odd", "name": "Bash", "input": {"command": "odd", **fields}}
+    message = {"role": "assistant", "content": [call]}
+    return json.dumps({"type": "assistant", "sessionId": "odd", "uuid": "o", "message": message})
+
+
+def deep(levels: int) -> str:
+    return '{"a":' * levels + "1" + "}" * levels
+
+
+def test_lines_that_nobody_understands_stop_nothing(server: Server, tmp_path: Path) -> None:
+    lines = [
+        "[" * 3000 + "]" * 3000,
+        claude_line().replace('"type": "assistant"', '"type": ["user"]'),
+        claude_line().replace('"content":', '"stop_reason": ["end_turn"], "content":'),
+        claude_line(half="hi \ud83d!"),
+    ]
+    odd = {"type": "function_call", "name": ["shell"], "call_id": "c", "arguments": deep(3000)}
+    half = {"type": "function_call", "call_id": "half", "arguments": '{"cmd": "hi \\ud83d!"}'}
+    meta = {"type": "session_meta", "payload": {"id": "odd-codex"}}
+    rollout = [meta, {"payload": odd}, {"payload": {**half, "name": "shell"}}]
+    for agent, name, text in (
+        ("claude-code", "a.jsonl", lines),
+        ("codex", "b.jsonl", list(map(json.dumps, rollout))),
+    ):
+        (tmp_path / name).write_text("\n".join(text))
+        totals = server.json("import", agent, str(tmp_path / name))
+        assert totals["refused"] == 0
+    [_, metadata] = [i["command"]["metadata"] for i in session(server, "odd-codex")["interactions"]]
+    assert metadata["tool_input"] == {"command": "hi \ufffd!"}
+
+
+def test_what_is_refused_keeps_nothing_else_out(server: Server, tmp_path: Path) -> None:
+    simple = (TRANSCRIPTS / "claude-code-simple.jsonl").read_text()
+    too_large = claude_line(many=["short"] * 1_500_000)
+    for name in ("a", "b"):
+        lines = simple.replace(SIMPLE, f"refused-{name}").splitlines()
+        (tmp_path / f"{name}.jsonl").write_text("\n".join([lines[0], too_large, *lines[1:]]))
+    path = str(tmp_path)
+    done = server.run("import", "claude-code", path, "--json")
+    totals = json.loads(done.stdout)
+    assert (done.returncode, totals["refused"], totals["files"]) == (1, 2, 2)
+    assert f"2 of {totals['events']} events were refused" in done.stderr
+    assert totals["stored"] == totals["events"] - 2
+    assert ("Bash", "echo hi", "ok", "hi", None) in told(session(server, "refused-a"))
+    assert told(session(server, "refused-a")) == told(session(server, "refused-b"))
