@@ -30,6 +30,8 @@ class _Expected(NamedTuple):
     decoder: msgspec.json.Decoder[Any]
     nul_allowed_in: str | None
     """Below this key (`*` for everywhere) NUL characters are replaced, not refused."""
+    takes_anything: bool
+    """What is too large or too deep becomes text: its sender would not say it another way."""
 
 
 class _Nothing(Input):
@@ -43,7 +45,9 @@ _NOTHING = _Expected(_Nothing | None, msgspec.json.Decoder(_Nothing | None), Non
 def _expected(handler: HTTPRouteHandler) -> _Expected:
     """By its handler: to hash a union takes longer than to decode a document."""
     schema = handler.parsed_fn_signature.parameters["data"].annotation
-    return _Expected(schema, msgspec.json.Decoder(schema), handler.opt.get("nul_allowed_in"))
+    decoder = msgspec.json.Decoder(schema)
+    opt = handler.opt
+    return _Expected(schema, decoder, opt.get("nul_allowed_in"), opt.get("takes_anything", False))
 
 
 class ApiRequest(Request[Any, Any, State]):
@@ -77,10 +81,11 @@ def replace_nul(body: bytes) -> bytes:
 
 def decode(body: bytes, expected: _Expected) -> Any:
     """Raises Malformed for what is no JSON, Invalid for what the schema does not allow."""
-    schema, decoder, nul_allowed_in = expected
+    schema, decoder, nul_allowed_in, takes_anything = expected
     if nul_allowed_in == "*":
         body = replace_nul(body)
-    if rb"\u0000" in body or _LONG_NUMBER in body.translate(_ALL_ZEROS) or _maybe_deep(body):
+    odd = rb"\u0000" in body or _LONG_NUMBER in body.translate(_ALL_ZEROS) or _maybe_deep(body)
+    if odd and not takes_anything:
         document = _document(body)
         if nul_allowed_in not in {None, "*"}:
             document = _replace_nul_below(document, nul_allowed_in)
@@ -90,6 +95,9 @@ def decode(body: bytes, expected: _Expected) -> Any:
             raise Invalid(*errors)
     try:
         decoded = decoder.decode(body)
+        if odd and takes_anything:
+            # The same event means the same by itself and in a list of many.
+            decoded = _bearable(decoded, -1 if isinstance(decoded, list) else 0)
     except msgspec.ValidationError:
         raise Invalid(*_field_errors(_document(body), schema)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -152,6 +160,19 @@ def _forbidden(document: Any, path: tuple[str | int, ...]) -> Iterator[FieldErro
             # A key may no more contain a NUL than a value.
             yield from _forbidden(key, (*path, "(key)")) if "\0" in key else ()
             yield from _forbidden(item, (*path, key))
+
+
+def _bearable(value: Any, depth: int) -> Any:
+    """What `_forbidden` finds, as text: an integer's digits, and the JSON of what lies too deep."""
+    if isinstance(value, int) and value not in _INT64:
+        return str(value)
+    if not value or not isinstance(value, list | dict):
+        return value
+    if depth == MAX_DEPTH:
+        return msgspec.json.encode(value).decode()
+    if isinstance(value, list):
+        return [_bearable(item, depth + 1) for item in value]
+    return {key: _bearable(item, depth + 1) for key, item in value.items()}
 
 
 def _replace_nul_below(document: Any, key: str, *, below: bool = False) -> Any:

@@ -32,6 +32,7 @@ EventBatch = Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_leng
     tag="hooks",
     hot=True,
     nul_allowed_in="*",
+    takes_anything=True,
     unlimited=True,
 )
 async def ingest_event(
@@ -54,6 +55,7 @@ async def ingest_event(
     tag="hooks",
     hot=True,
     nul_allowed_in="*",
+    takes_anything=True,
     unlimited=True,
 )
 async def import_events(

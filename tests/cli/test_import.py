@@ -149,6 +149,7 @@ def test_lines_that_nobody_understands_stop_nothing(server: Server, tmp_path: Pa
         claude_line().replace('"type": "assistant"', '"type": ["user"]'),
         claude_line().replace('"content":', '"stop_reason": ["end_turn"], "content":'),
         claude_line(half="hi \ud83d!"),
+        claude_line(deep=json.loads(deep(80)), large=2**70),
     ]
     odd = {"type": "function_call", "name": ["shell"], "call_id": "c", "arguments": deep(3000)}
     half = {"type": "function_call", "call_id": "half", "arguments": '{"cmd": "hi \\ud83d!"}'}

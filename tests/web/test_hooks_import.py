@@ -1,6 +1,7 @@
 """Events of the past, many at a time."""
 
 import asyncio
+import json
 from typing import Any
 
 import httpx
@@ -100,3 +101,30 @@ async def test_an_import_and_who_else_locks_several_sessions_never_wait_for_each
             client.post("/api/hooks/claude-code/import", json=batch), delete(deleted, delay)
         )
         assert (imported.status_code, gone.status_code) == (200, 204), gone.text
+
+
+async def test_what_no_column_could_hold_is_kept_as_text(world: World) -> None:
+    """The same, whether a hook tells it or a transcript."""
+    client = world.client()
+    deep: Any = "deepest"
+    for _ in range(500):
+        deep = [deep]
+    event = {
+        "session_id": "odd",
+        "hook_event_name": "Odd",
+        "large": [2**63, -(2**80)],
+        "deep": deep,
+    }
+    for path, body in (("", event), ("/import", [event])):
+        answer = await client.post(f"/api/hooks/claude-code{path}", json=body)
+        assert answer.is_success, answer.text
+    [interaction] = (await session_of(client, "odd"))["interactions"]
+    kept = interaction["command"]["metadata"]["event"]
+    assert kept["large"] == [str(2**63), str(-(2**80))]
+    value, levels, texts = kept["deep"], 0, 0
+    while value != "deepest":
+        if isinstance(value, str):
+            value, texts = json.loads(value), texts + 1
+        [value] = value
+        levels += 1
+    assert (levels, texts) == (500, 1)
