@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import msgspec
 from advanced_alchemy.config import EngineConfig, SQLAlchemyAsyncConfig
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -24,6 +26,29 @@ UNREACHABLE = (
 )
 # What statements may raise on a connection that PostgreSQL has closed.
 BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+# From here on msgspec writes a float with an exponent, and most often without a fraction.
+_FIRST_WITH_EXPONENT = 1e16
+_ALL_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+
+
+def to_jsonb(document: Any) -> str:
+    """jsonb spells numbers out: without a fraction 1e22 would come back as an integer, and as one
+    that no request may contain."""
+    encoded = msgspec.json.encode(document)
+    if b"0e0" in encoded.translate(_ALL_ZEROS):  # or such a text; the exact look is slower
+        encoded = msgspec.json.encode(_with_fractions(document))
+    return encoded.decode()
+
+
+def _with_fractions(value: Any) -> Any:
+    if isinstance(value, float) and abs(value) >= _FIRST_WITH_EXPONENT:
+        return msgspec.Raw(f"{Decimal(repr(value)):.1f}".encode())
+    if isinstance(value, list):
+        return [_with_fractions(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _with_fractions(item) for key, item in value.items()}
+    return value
 
 
 def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
@@ -44,6 +69,7 @@ def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
         connection_string=sqlalchemy_url(settings.database_url),
         engine_config=EngineConfig(
             poolclass=NullPool,  # see Connections
+            json_serializer=to_jsonb,
             hide_parameters=True,  # an error is logged, and its parameters are somebody's data
             **mode,
         ),

@@ -1,5 +1,6 @@
 """The document's test table and its example queries, through the API."""
 
+import json
 from typing import Any
 
 import httpx
@@ -87,6 +88,28 @@ async def test_foreign_keys_and_cascade(client: httpx.AsyncClient, world: World)
     async with world.db() as db:
         for table in ("command_log", "event_store", "checkpoints", "supervisor_sessions"):
             assert await db.driver.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+@pytest.mark.parametrize(
+    "number", ["1e23", "12345678901234567890.0", "-1234567890123456789.0", "1.7976931348623157e308"]
+)
+async def test_a_large_number_is_the_same_when_it_is_repeated(
+    client: httpx.AsyncClient, number: str
+) -> None:
+    """The database spells it out, and it is still no integer."""
+    numbers = f'{{"plain": {number}, "listed": [{number}], "small": 1e-9, "text": ":1e23"}}'
+    for log, body, field in (
+        ("events", EVENT, "event_data"),
+        ("checkpoints", CHECKPOINT, "work_state"),
+    ):
+        document = json.dumps({**body, field: "…"}).replace(json.dumps("…"), numbers)
+        path = f"{PATH}/{log}"
+        first = await client.post(path, content=document)
+        again = await client.post(path, content=document)
+        assert (first.status_code, again.status_code) == (201, 200), again.text
+        stored = (await client.get(path)).json()["data"][-1][field]
+        assert stored == first.json()[field] == again.json()[field] == json.loads(numbers)
+        assert isinstance(stored["plain"], float)
 
 
 async def test_sequence_numbers_are_unique(client: httpx.AsyncClient) -> None:

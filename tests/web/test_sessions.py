@@ -90,6 +90,19 @@ async def test_state_is_merge_patched(world: World) -> None:
     assert response.json()["state"] == {"b": {"d": 3, "x": {}}, "e": {"f": 1}, "g": "h"}
 
 
+async def test_a_state_can_be_sent_as_it_was_answered(world: World) -> None:
+    """Also one with a large number that was never an integer, after an event has changed it."""
+    client = world.client()
+    state = {"large": 1e22, "listed": [[-1.5e300]]}
+    session = await new(client, external_id="large", state=state)
+    path = f"/api/sessions/{session['id']}"
+    await client.post("/api/hooks/claude-code", json={"session_id": "large", "cwd": "/tmp"})
+    answered = (await client.get(path)).json()["state"]
+    assert answered == {**state, "cwd": "/tmp"}
+    again = await client.patch(path, json={"state": answered})
+    assert (again.status_code, again.json()["state"]) == (200, answered)
+
+
 async def test_patch_changes_what_it_names(world: World) -> None:
     client = world.client()
     session = await new(client, title="before", environment="local")

@@ -10,6 +10,7 @@ from app.contexts.fleet.views import agent_columns, agents
 from app.contexts.projects import require_visible_project
 from app.db import Db
 from app.documents import clean, clean_within
+from app.engine import to_jsonb
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Agent
 from app.models.base import new_uuid
@@ -165,7 +166,7 @@ async def _upsert(scope: Scope, db: Db, session_id: str, data: AgentRegister) ->
     codebase = clean_within(MAX_LABEL, data.codebase)
     hostname = clean_within(MAX_LABEL, data.hostname)
     tty = clean_within(MAX_NAME, data.tty)
-    metadata = msgspec.json.encode(clean(data.metadata or {})).decode()
+    metadata = to_jsonb(clean(data.metadata or {}))
     parameters = (
         *(scope.account_id, session_id, new_uuid(), scope.project_id, scope.strict_project_id),
         *(codebase, hostname, data.pid, tty, metadata),

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 from msgspec import UNSET
 
 from app import feed
@@ -24,6 +23,7 @@ from app.contexts.sessions.matching import find_open
 from app.contexts.sessions.types import RECORDED, has_workflow
 from app.db import Db
 from app.documents import clean, clean_text, clean_within, merge_patch
+from app.engine import to_jsonb
 from app.schemas.base import MAX_NAME
 from app.schemas.hooks import Observation, Step, Waiting
 from app.schemas.sessions import CommandInput, InteractionInput, Posted, StoredInteraction
@@ -111,9 +111,9 @@ async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True)
             scope.account_id,
             session_id,
             after.status,
-            msgspec.json.encode(after.state).decode(),
+            to_jsonb(after.state),
             after.title,
-            None if after.needs_input is None else msgspec.json.encode(after.needs_input).decode(),
+            None if after.needs_input is None else to_jsonb(after.needs_input),
         )
         _record_change(scope, db, session_id, found["project_id"], before, after)
     if seen.steps:

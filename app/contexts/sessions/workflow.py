@@ -26,6 +26,7 @@ from app.contexts.sessions.types import SessionType, Step, get_session_type
 from app.contexts.sessions.types.calling import build_command, handle_result, next_step
 from app.db import Db
 from app.documents import clean, merge_patch
+from app.engine import to_jsonb
 from app.errors import Conflict, SessionTypeFailed
 from app.schemas.sessions import (
     CommandInput,
@@ -167,8 +168,7 @@ async def _advance(
     _complete(interaction, result, session)
     interaction.workflow = WorkflowMark(failures=failures, applied=True)
     if status != session.status or state != context.session.state:
-        encoded = msgspec.json.encode(state).decode()
-        await db.driver.execute(_ADVANCE, scope.account_id, session.id, encoded, status)
+        await db.driver.execute(_ADVANCE, scope.account_id, session.id, to_jsonb(state), status)
     return status
 
 
