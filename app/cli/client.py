@@ -49,7 +49,7 @@ def post_patiently(path: str, **options: Any) -> httpx.Response:
         except httpx.TransportError as error:
             problem, wait = str(error) or type(error).__name__, delay
         else:
-            if not _is_for_later(response):
+            if not is_for_later(response):
                 return response
             asked = response.headers.get("retry-after", "")
             problem, wait = reason(response), float(asked) if asked.isdecimal() else delay
@@ -66,7 +66,7 @@ def code_of(response: httpx.Response) -> str | None:
         return None
 
 
-def _is_for_later(response: httpx.Response) -> bool:
+def is_for_later(response: httpx.Response) -> bool:
     """A 502 of our own is final; another is a proxy's, before a server that is away."""
     if response.status_code == 502:
         return code_of(response) is None

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import httpx
 
-from app.cli.client import Refused, reason, require_credentials
+from app.cli.client import Refused, is_for_later, reason, require_credentials
 from app.cli.credentials import Credentials
 from app.cli.output import json_option, printable
 
@@ -42,7 +42,8 @@ def follow(session_id: int | None, after: int | None = None, *, as_json: bool) -
 def _events(
     credentials: Credentials, session_id: int | None, after: int | None
 ) -> Iterator[dict[str, Any]]:
-    """Until the server ends the stream. Raises Refused when it does not open one."""
+    """Until the server ends the stream. Raises Refused when it does not open one, TransportError
+    when it may do so later."""
     parameters = {"session_id": session_id, "after": after}
     with httpx.stream(
         "GET",
@@ -53,7 +54,8 @@ def _events(
     ) as response:
         if not response.is_success:
             response.read()
-            raise Refused(reason(response))
+            problem = reason(response)
+            raise httpx.TransportError(problem) if is_for_later(response) else Refused(problem)
         for line in response.iter_lines():
             name, _, value = line.partition(": ")
             if name == "data":

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import stat
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import asyncpg
@@ -253,3 +255,20 @@ def test_tail_follows_and_resumes(server: Server, tmp_path: Path) -> None:
         assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
     refused = server.run("tail", AGENT_SESSIONS_TOKEN="wrong")
     assert refused.returncode == 1
+
+
+def test_tail_tries_again_when_it_is_told_to(server: Server) -> None:
+    """A server that restarts or is busy says 503 or 429, the proxy before it 502."""
+    answers = [502, 503, 504, 429, 401]
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(answers.pop(0))
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        done = server.run("tail", AGENT_SESSIONS_URL=f"http://127.0.0.1:{receiver.server_port}")
+        receiver.shutdown()
+    assert (done.returncode, answers) == (1, [])
+    assert done.stderr.count("trying again\n") == 4
+    assert "401" in done.stderr
