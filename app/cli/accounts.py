@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from app.cli.local import data_dir_option, with_database
-from app.cli.output import choice, json_option, print_json, printable
+from app.cli.output import ROW_ID, choice, json_option, print_json, printable
 from app.contexts import accounts
 from app.db import Database, Role, Tenant
 from app.errors import Invalid
@@ -18,6 +18,7 @@ from app.schemas.accounts import (
     MemberCreate,
     MemberOut,
     MemberRole,
+    TokenCreate,
     TokenOut,
     TokenScope,
     UserOut,
@@ -25,7 +26,7 @@ from app.schemas.accounts import (
 from app.schemas.projects import ProjectOut
 from app.schemas.rendering import rendered
 
-account_option = click.option("--account", "account_id", type=int, required=True, help="Its id.")
+account_option = click.option("--account", "account_id", type=ROW_ID, required=True, help="Its id.")
 email_option = click.option("--email", required=True)
 _NOBODY = Tenant(account_id=0, role=Role.SYSTEM)
 
@@ -97,7 +98,7 @@ def token() -> None:
 @token.command("create")
 @account_option
 @email_option
-@click.option("--project", "project_id", type=int, help="The only project it may see.")
+@click.option("--project", "project_id", type=ROW_ID, help="The only project it may see.")
 @click.option("--scope", type=choice(TokenScope), default="write", show_default=True)
 @click.option("--expires-in-days", type=click.IntRange(1, 36500))
 @click.option("--name", default="command line", show_default=True)
@@ -115,6 +116,7 @@ def create_token(
     as_json: bool,
 ) -> None:
     """A token for a member, shown this once."""
+    _valid({"name": name}, TokenCreate)
     expires_at = None
     if expires_in_days is not None:
         expires_at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(expires_in_days)
@@ -140,7 +142,7 @@ def create_token(
 
 @token.command("revoke")
 @account_option
-@click.argument("token_id", type=int)
+@click.argument("token_id", type=ROW_ID)
 @data_dir_option
 @json_option
 def revoke_token(account_id: int, token_id: int, data_dir: Path, *, as_json: bool) -> None:

@@ -6,7 +6,16 @@ from urllib.parse import quote
 import click
 
 from app.cli.client import request
-from app.cli.output import cell, choice, given, json_option, page_options, show_fields, show_page
+from app.cli.output import (
+    ROW_ID,
+    cell,
+    choice,
+    given,
+    json_option,
+    page_options,
+    show_fields,
+    show_page,
+)
 from app.schemas.fleet import AgentStatus, Track
 
 _REASONS = ["manual", "completed", "conflict"]
@@ -115,7 +124,7 @@ def end_agent(session_id: str, *, as_json: bool) -> None:
 
 @agents.command("move")
 @click.argument("session_id")
-@click.argument("project_id", type=click.IntRange(min=1), required=False)
+@click.argument("project_id", type=ROW_ID, required=False)
 @json_option
 def move_agent(session_id: str, project_id: int | None, *, as_json: bool) -> None:
     """To another project, or without PROJECT_ID to none; admins and owners only."""

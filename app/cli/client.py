@@ -20,11 +20,18 @@ class Refused(click.ClickException):
 
 
 def require_credentials() -> Credentials:
-    """Raises UsageError without a token."""
+    """Raises UsageError without a token, and for what cannot be one."""
     credentials = load_credentials()
     if credentials is None:
         raise click.UsageError("no token: set AGENT_SESSIONS_TOKEN or run `agent-sessions login`")
+    require_sendable(credentials, "AGENT_SESSIONS_TOKEN, or what `agent-sessions login` saved,")
     return credentials
+
+
+def require_sendable(credentials: Credentials, origin: str) -> None:
+    """Raises UsageError for a token that no header can carry."""
+    if not (credentials.token.isascii() and credentials.token.isprintable()):
+        raise click.UsageError(f"{origin} is no token: it has characters that no token has")
 
 
 def request(method: str, path: str, **options: Any) -> Any:

@@ -67,9 +67,9 @@ class Commands(click.Group):
 def _is_environment_error(error: Exception) -> bool:
     """By name, so that no command pays for importing what only others can raise."""
     names = {f"{c.__module__.partition('.')[0]}.{c.__name__}" for c in type(error).__mro__}
-    return not names.isdisjoint(
-        {"app.EmbeddedError", "app.SettingsError", "httpx.TransportError", "asyncpg.PostgresError"}
-    )
+    ours = {"app.EmbeddedError", "app.SettingsError"}
+    theirs = {"httpx.TransportError", "httpx.InvalidURL", "asyncpg.PostgresError"}
+    return not names.isdisjoint(ours | theirs)
 
 
 def _fail(error: Exception, code: int) -> None:

@@ -6,6 +6,7 @@ import click
 
 from app.cli.client import request
 from app.cli.output import (
+    ROW_ID,
     cell,
     choice,
     given,
@@ -80,7 +81,7 @@ def report_conflict(*, as_json: bool, **fields: Any) -> None:
 
 
 @conflicts.command("show")
-@click.argument("conflict_id", type=click.IntRange(min=1))
+@click.argument("conflict_id", type=ROW_ID)
 @json_option
 def show_conflict(conflict_id: int, *, as_json: bool) -> None:
     """One conflict."""
@@ -88,7 +89,7 @@ def show_conflict(conflict_id: int, *, as_json: bool) -> None:
 
 
 @conflicts.command("resolve")
-@click.argument("conflict_id", type=click.IntRange(min=1))
+@click.argument("conflict_id", type=ROW_ID)
 @click.option("--notes", "resolution_notes", help="How.")
 @json_option
 def resolve_conflict(conflict_id: int, resolution_notes: str | None, *, as_json: bool) -> None:

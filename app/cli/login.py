@@ -5,7 +5,7 @@ import sys
 import click
 import httpx
 
-from app.cli.client import Refused
+from app.cli.client import Refused, require_sendable
 from app.cli.credentials import DEFAULT_URL, Credentials, save_credentials
 from app.cli.output import json_option, print_json, printable
 
@@ -15,9 +15,12 @@ from app.cli.output import json_option, print_json, printable
 @json_option
 def login(url: str, *, as_json: bool) -> None:
     """Ask for a token (or read it from standard input), try it, and save both (0600)."""
-    person = sys.stdin.isatty()
-    token = click.prompt("Token", hide_input=True) if person else sys.stdin.readline()
+    if sys.stdin.isatty():
+        token = click.prompt("Token", hide_input=True)
+    else:
+        token = sys.stdin.buffer.readline().decode(errors="replace")
     credentials = Credentials(url.rstrip("/"), token.strip())
+    require_sendable(credentials, "what was entered")
     response = httpx.get(
         f"{credentials.url}/api/me", headers={"Authorization": f"Bearer {credentials.token}"}
     )

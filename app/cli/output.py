@@ -9,12 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.schemas.base import MAX_BIGINT
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _CONTROL = {
     code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
 }
 
+ROW_ID = click.IntRange(1, MAX_BIGINT)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 

@@ -16,7 +16,7 @@ import msgspec
 from app.cli.client import Refused, code_of, post_patiently, reason, require_credentials
 from app.cli.execution import execute
 from app.cli.kept_results import KeptResult, find_kept
-from app.cli.output import json_option
+from app.cli.output import ROW_ID, json_option
 from app.cli.progress import Progress, say, visible
 
 INTERRUPTED = 130
@@ -24,7 +24,7 @@ PROMPT_LINES = 20
 
 
 @click.command()
-@click.argument("session_id", type=click.IntRange(1))
+@click.argument("session_id", type=ROW_ID)
 @click.option("--yes", is_flag=True, help="Run every command without asking.")
 @click.option(
     "--cwd",

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from app.cli.client import request
 from app.cli.output import (
+    ROW_ID,
     choice,
     given,
     json_option,
@@ -73,7 +74,7 @@ def list_sessions(
 
 
 @sessions.command("show")
-@click.argument("session_id", type=click.IntRange(1))
+@click.argument("session_id", type=ROW_ID)
 @click.option("--interactions", default="50", show_default=True, help="none, all, or 1-1000.")
 @json_option
 def show_session(session_id: int, interactions: str, *, as_json: bool) -> None:
@@ -95,7 +96,7 @@ def show_session(session_id: int, interactions: str, *, as_json: bool) -> None:
 
 
 @sessions.command("tail")
-@click.argument("session_id", type=click.IntRange(1))
+@click.argument("session_id", type=ROW_ID)
 @json_option
 def tail_session(session_id: int, *, as_json: bool) -> None:
     """Follow one session, until Ctrl-C."""
@@ -105,7 +106,7 @@ def tail_session(session_id: int, *, as_json: bool) -> None:
 @sessions.command("create")
 @click.option("--type", "session_type", required=True, help="One of `sessions types`.")
 @click.option("--title", help="What it is about.")
-@click.option("--component", "component_id", type=click.IntRange(1), help="Id of a component.")
+@click.option("--component", "component_id", type=ROW_ID, help="Id of a component.")
 @click.option("--environment", type=choice(Environment))
 @json_option
 def create_session(
@@ -126,7 +127,7 @@ def create_session(
 
 
 @sessions.command("next-command")
-@click.argument("session_id", type=click.IntRange(1))
+@click.argument("session_id", type=ROW_ID)
 @json_option
 def next_command(session_id: int, *, as_json: bool) -> None:
     """What the session's workflow does next. Asking again changes nothing; `run` does it."""

@@ -10,7 +10,7 @@ import httpx
 
 from app.cli.client import Refused, is_for_later, reason, require_credentials
 from app.cli.credentials import Credentials
-from app.cli.output import json_option, printable
+from app.cli.output import ROW_ID, json_option, printable
 
 # Longer than the server's pings are apart: silence beyond it is a lost connection.
 SILENCE_SECONDS = 40.0
@@ -18,7 +18,7 @@ RETRY_SECONDS = 1.0
 
 
 @click.command()
-@click.option("--session", "session_id", type=click.IntRange(1), help="Only this session.")
+@click.option("--session", "session_id", type=ROW_ID, help="Only this session.")
 @click.option("--after", type=click.IntRange(0), help="Begin behind this sequence, not now.")
 @json_option
 def tail(session_id: int | None, after: int | None, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import click
 from app.cli.agents import track_option
 from app.cli.client import request
 from app.cli.output import (
+    ROW_ID,
     choice,
     given,
     json_option,
@@ -147,7 +148,7 @@ def update_work_item(key: str, *, as_json: bool, **fields: Any) -> None:
 
 @work_items.command("move")
 @click.argument("key")
-@click.argument("project_id", type=click.IntRange(min=1), required=False)
+@click.argument("project_id", type=ROW_ID, required=False)
 @json_option
 def move_work_item(key: str, project_id: int | None, *, as_json: bool) -> None:
     """To another project, or without PROJECT_ID to none; admins and owners only."""
@@ -213,7 +214,7 @@ def list_claims(
 
 
 @claims.command("show")
-@click.argument("claim_id", type=click.IntRange(min=1))
+@click.argument("claim_id", type=ROW_ID)
 @json_option
 def show_claim(claim_id: int, *, as_json: bool) -> None:
     """One claim, to verify its fencing token."""

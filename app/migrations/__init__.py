@@ -11,7 +11,7 @@ from alembic.util import CommandError
 
 from app.db import VERSION_TABLE
 from app.engine import sqlalchemy_url
-from app.errors import Unavailable
+from app.errors import Invalid, Unavailable
 from app.migrations.tenancy import CREATE_ROLE
 
 _LOCATION = Path(__file__).parent
@@ -29,7 +29,11 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 
 
 def downgrade(database_url: str, revision: str) -> None:
-    _commands(database_url).downgrade(revision)
+    """Raises Invalid for a revision that is none."""
+    try:
+        _commands(database_url).downgrade(revision)
+    except CommandError as error:
+        raise Invalid.field("revision", str(error)) from error
 
 
 def create_role(database_url: str) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import stat
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import asyncpg
@@ -160,12 +158,44 @@ def test_a_command_that_cannot_work_says_so_in_one_line(server: Server, tmp_path
         (("serve", "--port", "0"), {**unreachable, "AGENT_SESSIONS_POOL_SIZE": "many"}),
         (("db", "check"), unreachable),
         (("sessions", "list"), {"AGENT_SESSIONS_URL": "http://127.0.0.1:1"}),
+        (("sessions", "list"), {"AGENT_SESSIONS_URL": "http://[::1"}),
         (("sessions", "list"), {"AGENT_SESSIONS_TOKEN": "", "HOME": str(tmp_path)}),
     ):
         done = server.run(*arguments, **variables)
         assert done.returncode == 2, (arguments, done.stderr)
         assert "Traceback" not in done.stderr
         assert len(done.stderr.splitlines()) <= 4, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("token", "revoke", "--account", "1", "9" * 20), "TOKEN_ID"),
+        (("token", "revoke", "--account", "9" * 20, "1"), "--account"),
+        (("token", "create", "--account", "1", "--email", "e", "--project", "9" * 20), "--project"),
+        (("token", "create", "--account", "1", "--email", "e", "--name", ""), "name"),
+        (("token", "create", "--account", "1", "--email", "e", "--name", "n" * 201), "name"),
+        (("db", "downgrade", "nonsense"), "nonsense"),
+    ],
+)
+def test_arguments_that_nothing_could_have(
+    server: Server, arguments: tuple[str, ...], words: str
+) -> None:
+    done = server.run(*arguments, "--data-dir", str(server.data_dir))
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_token_that_no_header_can_carry(server: Server) -> None:
+    for done in (
+        server.run("sessions", "list", AGENT_SESSIONS_TOKEN="as_é"),
+        server.run("tail", AGENT_SESSIONS_TOKEN="as_\x1b"),
+        server.run("login", stdin="as_é\n"),
+    ):
+        assert done.returncode == 2
+        assert "is no token" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_a_hook_never_disturbs_its_agent(server: Server, tmp_path: Path) -> None:
@@ -228,47 +258,3 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "9999" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_tail_follows_and_resumes(server: Server, tmp_path: Path) -> None:
-    made = {"type": "RecordedSessions"}
-    header = {"Authorization": f"Bearer {server.token}"}
-    session_id = httpx.post(f"{server.url}/api/sessions", json=made, headers=header).json()["id"]
-    for arguments in (
-        ["tail", "--session", str(session_id)],
-        ["sessions", "tail", str(session_id)],
-    ):
-        output = tmp_path / f"{arguments[0]}.txt"
-        with output.open("w") as file:
-            process = server.start(*arguments, "--json", stdout=file)
-        path = f"{server.url}/api/sessions/{session_id}/interactions"
-        for _ in range(100):
-            httpx.post(path, json={"command": {"module": "Bash"}}, headers=header)
-            httpx.post(f"{server.url}/api/sessions", json=made, headers=header)
-            if output.read_text().count("\n") >= 2:
-                break
-        process.terminate()
-        process.wait(timeout=10)
-        events = [json.loads(line) for line in output.read_text().splitlines()]
-        assert {e["name"] for e in events} == {"interaction.created"}
-        sequences = [e["payload"]["seq"] for e in events]
-        assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
-    refused = server.run("tail", AGENT_SESSIONS_TOKEN="wrong")
-    assert refused.returncode == 1
-
-
-def test_tail_tries_again_when_it_is_told_to(server: Server) -> None:
-    """A server that restarts or is busy says 503 or 429, the proxy before it 502."""
-    answers = [502, 503, 504, 429, 401]
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(answers.pop(0))
-
-    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
-        threading.Thread(target=receiver.serve_forever, daemon=True).start()
-        done = server.run("tail", AGENT_SESSIONS_URL=f"http://127.0.0.1:{receiver.server_port}")
-        receiver.shutdown()
-    assert (done.returncode, answers) == (1, [])
-    assert done.stderr.count("trying again\n") == 4
-    assert "401" in done.stderr

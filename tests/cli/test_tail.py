@@ -1,0 +1,54 @@
+"""The live feed in a terminal."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import httpx
+
+from tests.servers import Server
+
+
+def test_tail_follows_and_resumes(server: Server, tmp_path: Path) -> None:
+    made = {"type": "RecordedSessions"}
+    header = {"Authorization": f"Bearer {server.token}"}
+    session_id = httpx.post(f"{server.url}/api/sessions", json=made, headers=header).json()["id"]
+    for arguments in (
+        ["tail", "--session", str(session_id)],
+        ["sessions", "tail", str(session_id)],
+    ):
+        output = tmp_path / f"{arguments[0]}.txt"
+        with output.open("w") as file:
+            process = server.start(*arguments, "--json", stdout=file)
+        path = f"{server.url}/api/sessions/{session_id}/interactions"
+        for _ in range(100):
+            httpx.post(path, json={"command": {"module": "Bash"}}, headers=header)
+            httpx.post(f"{server.url}/api/sessions", json=made, headers=header)
+            if output.read_text().count("\n") >= 2:
+                break
+        process.terminate()
+        process.wait(timeout=10)
+        events = [json.loads(line) for line in output.read_text().splitlines()]
+        assert {e["name"] for e in events} == {"interaction.created"}
+        sequences = [e["payload"]["seq"] for e in events]
+        assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+    refused = server.run("tail", AGENT_SESSIONS_TOKEN="wrong")
+    assert refused.returncode == 1
+
+
+def test_tail_tries_again_when_it_is_told_to(server: Server) -> None:
+    """A server that restarts or is busy says 503 or 429, the proxy before it 502."""
+    answers = [502, 503, 504, 429, 401]
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(answers.pop(0))
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        done = server.run("tail", AGENT_SESSIONS_URL=f"http://127.0.0.1:{receiver.server_port}")
+        receiver.shutdown()
+    assert (done.returncode, answers) == (1, [])
+    assert done.stderr.count("trying again\n") == 4
+    assert "401" in done.stderr
