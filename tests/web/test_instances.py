@@ -210,6 +210,15 @@ async def test_example_queries(client: httpx.AsyncClient, world: World) -> None:
     assert {t["category"] for t in types} >= {"epic", "git", "deployment"}
 
 
+async def test_a_search_finds_text_as_it_was_written(client: httpx.AsyncClient) -> None:
+    text = 'He said "no":\n\tC:\\temp\x1b é'
+    found = await client.post(f"{PATH}/events", json={**EVENT, "event_data": {"epic_id": text}})
+    for keyword in (text, 'said "NO"', ":\n", "\tC:\\t", "\x1b É"):
+        for path in (f"{PATH}/events", "/api/events"):
+            listed = (await client.get(path, params={"q": keyword})).json()["data"]
+            assert [e["event_id"] for e in listed] == [found.json()["event_id"]], keyword
+
+
 async def test_register_again(client: httpx.AsyncClient, world: World) -> None:
     again = await client.post("/api/instances", json=INSTANCE)
     assert (again.status_code, again.json()["event_count"]) == (200, 1)

@@ -98,5 +98,6 @@ def _filtered(
         texts = (
             cast(column, Text) for column in (StoredEvent.event_data, StoredEvent.event_metadata)
         )
-        statement = statement.where(or_(*(t.icontains(filters.q, autoescape=True) for t in texts)))
+        wanted = msgspec.json.encode(filters.q)[1:-1].decode()  # as it stands in the JSON's text
+        statement = statement.where(or_(*(t.icontains(wanted, autoescape=True) for t in texts)))
     return statement
