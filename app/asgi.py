@@ -132,7 +132,12 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="agent-sessions",
         version=package.__version__,
-        description="The server where a company's AI coding agents keep their sessions.",
+        description=(
+            "The server where a company's AI coding agents keep their sessions.\n\n"
+            "Every request may name a project (`X-Project`: an id, a slug, or `*`), every POST an "
+            "`Idempotency-Key`, every write the version it is about (`If-Match`), and every GET of "
+            "one resource the version that is known already (`If-None-Match`)."
+        ),
         openapi_router=Router(
             "/", route_handlers=[], opt={"public": True}, include_in_schema=False
         ),

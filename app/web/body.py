@@ -38,7 +38,7 @@ class _Nothing(Input):
     pass
 
 
-_NOTHING = _Expected(_Nothing | None, msgspec.json.Decoder(_Nothing | None), None)
+_NOTHING = _Expected(_Nothing | None, msgspec.json.Decoder(_Nothing | None), None, False)
 
 
 @cache

@@ -2,10 +2,11 @@
 
 import re
 
+import msgspec
 from litestar.datastructures import Headers
 from litestar.types import HTTPScope, Message
 
-from app.schemas.base import Live
+from app.schemas.base import Live, Output
 from app.scope import version_of
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -15,6 +16,14 @@ def etag(content: object) -> bytes | None:
     """A single resource carries its version; lists and what is live have none."""
     version = None if isinstance(content, Live) else version_of(content)
     return None if version is None else f'"{version}"'.encode()
+
+
+def has_version(schema: object) -> bool:
+    """Whether an answer of this schema has an ETag."""
+    if not (isinstance(schema, type) and issubclass(schema, Output)) or issubclass(schema, Live):
+        return False
+    types = {field.name: field.type for field in msgspec.structs.fields(schema)}
+    return types.get("version") is int or "updated_at" in types
 
 
 def if_match(headers: Headers) -> frozenset[str] | None:

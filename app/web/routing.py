@@ -17,6 +17,7 @@ from app.errors import Invalid
 from app.schemas.base import MAX_BIGINT, MAX_PAGE, Instant
 from app.web.answers import Answer
 from app.web.body import refuse_fields
+from app.web.conditions import has_version
 from app.web.problems import MEDIA_TYPE, Problem
 
 Out = TypeVar("Out")
@@ -36,6 +37,7 @@ _DESCRIPTIONS = {
     404: "There is no such resource, or not for this token.",
     405: "The resource has no such method.",
     409: "The request conflicts with the current state.",
+    412: "The resource has changed since the version in If-Match.",
     413: "The body is larger than this server accepts.",
     415: "The body is not application/json.",
     422: "Some fields are invalid; `errors` names them.",
@@ -80,6 +82,10 @@ def route(
     statuses = {401, 403, 404, 422, 429, 503}
     if method in _WITH_BODY:
         statuses |= {400, 413, 415}
+    if method != "GET":
+        statuses.add(412)
+    if method == "POST":  # under an Idempotency-Key that is in flight
+        statuses.add(409)
     errors = {s for s in also if s >= 400} | statuses
     responses = {
         s: ResponseSpec(
@@ -96,6 +102,8 @@ def route(
                 )
         if method in _WITH_BODY and "data" not in function.__annotations__:
             options["before_request"] = refuse_fields
+        if method == "GET" and has_version(function.__annotations__["return"]):
+            responses[304] = ResponseSpec(None, description="Still the version in If-None-Match.")
         name = function.__name__
         handler: HTTPRouteHandler = _DECORATORS[method](
             path,

@@ -259,3 +259,13 @@ async def test_fifty_agents_at_once_get_fifty_items(world: World) -> None:
     assert len({answer["claim"]["work_item"] for answer in answers}) == 50
     await make_agents(client, "late")
     assert await claim_next(client, "late") is None
+
+
+async def test_an_agent_called_like_a_session_has_no_part_in_its_feed(world: World) -> None:
+    client = world.client()
+    session = await post(client, "/api/sessions", {"type": "RecordedSessions"})
+    await make_agents(client, str(session["id"]))
+    await make_items(client, "x")
+    await granted(client, "x", str(session["id"]))
+    events = (await client.get(f"/api/feed?session_id={session['id']}")).json()["data"]
+    assert [event["name"] for event in events] == ["session.created"]

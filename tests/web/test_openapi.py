@@ -56,15 +56,26 @@ async def test_operations_are_named_as_the_context_functions() -> None:
 
 
 async def test_errors_are_declared(document: dict[str, Any]) -> None:
+    methods = {o["operationId"]: m for item in document["paths"].values() for m, o in item.items()}
     for name, operation in operations(document).items():
+        method = methods[name]
         if name in {"health_live", "health_ready", "stream_events"}:
             continue
         declared = set(operation["responses"])
         assert {"401", "403", "404", "422", "503"} <= declared, name
+        assert method == "get" or "412" in declared, name
+        assert method != "post" or "409" in declared, name
         if "requestBody" in operation:
             assert {"400", "413", "415"} <= declared, name
         problem = operation["responses"]["404"]["content"]["application/problem+json"]
         assert problem["schema"]["$ref"].endswith("/Problem")
+
+
+async def test_what_has_a_version_may_be_unchanged(document: dict[str, Any]) -> None:
+    described = operations(document)
+    unchanged = {name for name, found in described.items() if "304" in found["responses"]}
+    assert {"get_session", "get_project", "get_work_item"} <= unchanged
+    assert not {"get_agent", "get_interaction", "list_sessions", "get_meta"} & unchanged
 
 
 async def test_internal_fields_are_not_shown(document: dict[str, Any]) -> None:
