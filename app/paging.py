@@ -74,9 +74,8 @@ def _key_value(key: Key, value: Any) -> Any:
     python_type = key.type.python_type
     converted = msgspec.convert(value, python_type)
     if python_type is int:
-        # What is counted has no column to say how large it may be.
         highest = MAX_BIGINT if isinstance(key.type, BigInteger) else MAX_INTEGER
-        if not -highest <= converted <= highest:
+        if not -highest - 1 <= converted <= highest:
             raise ValueError("beyond the type of the column")
     if python_type is datetime.datetime:
         if converted.tzinfo is None:

@@ -176,6 +176,7 @@ async def test_a_cursor_of_somebody_elses_making(world: World) -> None:
         ("sessions", {"updated_at": "2026-11-21T00:00:00Z", "id": 2**63}),
         ("work-items", dict(zip(ITEM_KEYS, (2**40, "A", 1, "x"), strict=True))),
         ("work-items", dict(zip(ITEM_KEYS, (0, "A", 2**31, "x"), strict=True))),
+        ("work-items", dict(zip(ITEM_KEYS, (0, "A", -(2**31) - 1, "x"), strict=True))),
         ("devices", {"inserted_at": "2026-11-21T00:00:00Z", "device_id": "\0"}),
     ):
         cursor = base64.urlsafe_b64encode(json.dumps(keys).encode()).decode()

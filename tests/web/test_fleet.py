@@ -269,3 +269,11 @@ async def test_an_agent_called_like_a_session_has_no_part_in_its_feed(world: Wor
     await granted(client, "x", str(session["id"]))
     events = (await client.get(f"/api/feed?session_id={session['id']}")).json()["data"]
     assert [event["name"] for event in events] == ["session.created"]
+
+
+async def test_a_page_may_end_at_the_lowest_rank(world: World) -> None:
+    client = world.client()
+    await make_items(client, "a", "b", track="A", sequence_rank=-(2**31))
+    page = (await client.get("/api/work-items?limit=1")).json()
+    rest = await keys(client, "/api/work-items", cursor=page["next_cursor"])
+    assert ([item["key"] for item in page["data"]], rest) == (["a"], ["b"])
