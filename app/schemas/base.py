@@ -13,6 +13,7 @@ MAX_BATCH = 500
 MAX_NAME = 200
 MAX_TEXT = 20_000
 
+Integer = Annotated[int, Meta(ge=-MAX_INTEGER - 1, le=MAX_INTEGER)]
 RowId = Annotated[int, Meta(ge=1, le=MAX_BIGINT)]
 Instant = Annotated[datetime.datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]

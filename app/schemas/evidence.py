@@ -2,11 +2,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from app.schemas.base import MAX_BIGINT, Input, Instant, Output
+from app.schemas.base import MAX_BIGINT, Input, Instant, Integer, Output
 from app.schemas.runs import Key, Label
 
 INITIAL = "INITIAL"
-Status = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 RowNumber = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 Required = Annotated[str, Meta(min_length=1)]
 
@@ -38,7 +37,7 @@ class ExecInput(Input):
 
     exec_nature: Label
     exec_code: str
-    exec_status: Status
+    exec_status: Integer
     orchestration_session_exec_id: Key | None = None
     session_entry_id: Key | None = None
     parent_exec_id: Key | None = None
@@ -80,7 +79,7 @@ class LogInput(Input):
     orchestration_session_log_id: Key | None = None
     parent_log_id: Key | None = None
     category: Label | None = None
-    sibling_order: Status | None = None
+    sibling_order: Integer | None = None
     elaboration: Any = None
 
 

@@ -3,7 +3,17 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
-from app.schemas.base import MAX_NAME, Input, Instant, Live, Name, Output, Text
+from app.schemas.base import (
+    MAX_INTEGER,
+    MAX_NAME,
+    Input,
+    Instant,
+    Integer,
+    Live,
+    Name,
+    Output,
+    Text,
+)
 
 Track = Literal["A", "B", "C", "STANDALONE"]
 AgentStatus = Literal["active", "idle", "stale", "released"]
@@ -21,8 +31,7 @@ AgentId = Annotated[str, Meta(min_length=1, max_length=200)]
 # of `POST /api/work-items/claim-next`.
 _KEY = r"^(?!(\.{1,2}|claim-next)$)[^/\x00-\x1f\x7f]+$(?!\n)"
 WorkItemKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=_KEY)]
-Pid = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Rank = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
+Pid = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 MAX_LABEL = 1000
 Label = Annotated[str, Meta(max_length=MAX_LABEL)]
 # Indexed, and a B-tree entry holds 2,704 bytes.
@@ -100,7 +109,7 @@ class WorkItemCreate(Input):
     title: Name
     description: Text | None = None
     track: Track = "STANDALONE"
-    sequence_rank: Rank = 0
+    sequence_rank: Integer = 0
     is_ready: bool = True
 
 
@@ -111,7 +120,7 @@ class WorkItemUpdate(Input):
     description: Text | UnsetType | None = UNSET
     status: WorkItemStatus | UnsetType = UNSET
     track: Track | UnsetType = UNSET
-    sequence_rank: Rank | UnsetType = UNSET
+    sequence_rank: Integer | UnsetType = UNSET
     is_ready: bool | UnsetType = UNSET
 
 

@@ -1,8 +1,8 @@
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
-from app.schemas.base import Input, Instant, Name, Output, RowId, Slug, Text
+from app.schemas.base import Input, Instant, Integer, Name, Output, RowId, Slug, Text
 
 ProjectStatus = Literal["created", "active", "archived"]
 ComponentType = Literal[
@@ -17,7 +17,6 @@ ComponentType = Literal[
     "controller",
     "other",
 ]
-Priority = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class ProjectCreate(Input):
@@ -62,7 +61,7 @@ class ComponentCreate(Input):
     type: ComponentType = "other"
     project_id: RowId | None = None
     description: Text | None = None
-    priority: Priority | None = None
+    priority: Integer | None = None
     parent_component_id: RowId | None = None
 
 
@@ -71,7 +70,7 @@ class ComponentUpdate(Input):
     module_name: Name | UnsetType = UNSET
     type: ComponentType | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
-    priority: Priority | UnsetType | None = UNSET
+    priority: Integer | UnsetType | None = UNSET
     parent_component_id: RowId | UnsetType | None = UNSET
 
 

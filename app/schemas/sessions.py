@@ -4,7 +4,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from app.schemas.base import MAX_BATCH, MAX_NAME, Input, Instant, Name, Output, RowId, Text
+from app.schemas.base import MAX_BATCH, MAX_NAME, Input, Instant, Integer, Name, Output, RowId, Text
 
 Agent = Literal["claude_code"]
 Environment = Literal["local", "vscode"]
@@ -12,7 +12,6 @@ SessionStatus = Literal["active", "complete", "failed"]
 ResultStatus = Literal["ok", "error", "warning"]
 Title = Annotated[str, Meta(max_length=MAX_NAME)]
 ExternalId = Annotated[str, Meta(min_length=1, max_length=200)]
-Integer = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
 
 

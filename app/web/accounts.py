@@ -52,7 +52,7 @@ async def list_accounts(
     return rendered_page(page, AccountOut)
 
 
-@route("POST", "/api/accounts", 201, tag="account", also=[409], secret=True)
+@route("POST", "/api/accounts", 201, tag="account", secret=True)
 async def create_account(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[AccountCreate]
 ) -> Response[AccountCreated]:
@@ -99,7 +99,7 @@ async def list_members(
     return rendered_page(page, MemberOut)
 
 
-@route("POST", "/api/members", 201, tag="members", also=[409])
+@route("POST", "/api/members", 201, tag="members")
 async def create_member(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[MemberCreate]
 ) -> Response[MemberOut]:

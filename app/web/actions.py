@@ -43,7 +43,7 @@ async def list_actions(
     return rendered_page(page, ActionSummary)
 
 
-@route("POST", _ACTIONS, 201, tag="orchestrations", also=[409])
+@route("POST", _ACTIONS, 201, tag="orchestrations")
 async def create_action(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -56,7 +56,7 @@ async def create_action(
     return created(rendered(action, ActionOut), location)
 
 
-@route("POST", f"{_ACTIONS}/claim-next", tag="orchestrations", also=[409])
+@route("POST", f"{_ACTIONS}/claim-next", tag="orchestrations")
 async def claim_next_action(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -84,7 +84,7 @@ async def get_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/start", tag="orchestrations", also=[409])
+@route("POST", f"{_ACTION}/start", tag="orchestrations")
 async def start_action(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -96,7 +96,7 @@ async def start_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/complete", tag="orchestrations", also=[409])
+@route("POST", f"{_ACTION}/complete", tag="orchestrations")
 async def complete_action(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -110,7 +110,7 @@ async def complete_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/fail", tag="orchestrations", also=[409])
+@route("POST", f"{_ACTION}/fail", tag="orchestrations")
 async def fail_action(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -125,7 +125,7 @@ async def fail_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/cancel", tag="orchestrations", also=[409])
+@route("POST", f"{_ACTION}/cancel", tag="orchestrations")
 async def cancel_action(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -136,7 +136,7 @@ async def cancel_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/rollback", tag="orchestrations", also=[409])
+@route("POST", f"{_ACTION}/rollback", tag="orchestrations")
 async def rollback_action(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

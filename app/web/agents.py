@@ -75,7 +75,7 @@ async def get_agent(
     return await fleet.get_agent(current_scope, db, agent_session_id)
 
 
-@route("POST", f"{_ONE}/heartbeat", tag="fleet", also=[409])
+@route("POST", f"{_ONE}/heartbeat", tag="fleet")
 async def record_agent_heartbeat(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], agent_session_id: FromPath[str]
 ) -> HeartbeatResult:
@@ -95,7 +95,7 @@ async def record_agent_heartbeats(
     return Page(results, None)
 
 
-@route("POST", f"{_ONE}/release", tag="fleet", also=[409])
+@route("POST", f"{_ONE}/release", tag="fleet")
 async def release_claim(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

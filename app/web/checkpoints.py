@@ -16,7 +16,7 @@ from app.web.routing import Cursor, Limit, created, route
 _PATH = "/api/instances/{instance_id:str}/checkpoints"
 
 
-@route("POST", _PATH, 201, tag="checkpoints", also=[200, 409])
+@route("POST", _PATH, 201, tag="checkpoints", also=[200])
 async def create_checkpoint(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

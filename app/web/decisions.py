@@ -47,7 +47,7 @@ async def list_orchestration_decisions(
     return rendered_page(page, DecisionOut)
 
 
-@route("POST", "/api/decisions/{decision_id:uuid}/approve", tag="decisions", also=[409])
+@route("POST", "/api/decisions/{decision_id:uuid}/approve", tag="decisions")
 async def approve_decision(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -60,7 +60,7 @@ async def approve_decision(
     return rendered(decision, DecisionOut)
 
 
-@route("POST", "/api/decisions/{decision_id:uuid}/reject", tag="decisions", also=[409])
+@route("POST", "/api/decisions/{decision_id:uuid}/reject", tag="decisions")
 async def reject_decision(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

@@ -31,7 +31,7 @@ async def list_devices(
     return rendered_page(page, DeviceOut)
 
 
-@route("POST", "/api/devices", 201, tag="runs", also=[409])
+@route("POST", "/api/devices", 201, tag="runs")
 async def create_device(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[DeviceCreate]
 ) -> Response[DeviceOut]:
@@ -87,7 +87,7 @@ async def list_natures(
     return rendered_page(page, NatureOut)
 
 
-@route("POST", "/api/natures", 201, tag="runs", also=[409])
+@route("POST", "/api/natures", 201, tag="runs")
 async def create_nature(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[NatureCreate]
 ) -> Response[NatureOut]:

@@ -53,7 +53,7 @@ async def list_run_entries(
     return rendered_page(await runs.list_run_entries(current_scope, db, run_id, request), EntryOut)
 
 
-@route("POST", "/api/runs/{run_id:str}/entries", 201, tag="evidence", also=[409])
+@route("POST", "/api/runs/{run_id:str}/entries", 201, tag="evidence")
 async def add_run_entries(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -77,7 +77,7 @@ async def list_run_states(
     return rendered_page(await runs.list_run_states(current_scope, db, run_id, request), StateOut)
 
 
-@route("POST", "/api/runs/{run_id:str}/states", 201, tag="evidence", also=[409])
+@route("POST", "/api/runs/{run_id:str}/states", 201, tag="evidence")
 async def add_run_states(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -101,7 +101,7 @@ async def list_run_execs(
     return rendered_page(await runs.list_run_execs(current_scope, db, run_id, request), ExecOut)
 
 
-@route("POST", "/api/runs/{run_id:str}/execs", 201, tag="evidence", also=[409], nul_allowed_in="*")
+@route("POST", "/api/runs/{run_id:str}/execs", 201, tag="evidence", nul_allowed_in="*")
 async def add_run_execs(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -125,7 +125,7 @@ async def list_run_issues(
     return rendered_page(await runs.list_run_issues(current_scope, db, run_id, request), IssueOut)
 
 
-@route("POST", "/api/runs/{run_id:str}/issues", 201, tag="evidence", also=[409], nul_allowed_in="*")
+@route("POST", "/api/runs/{run_id:str}/issues", 201, tag="evidence", nul_allowed_in="*")
 async def add_run_issues(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -151,7 +151,7 @@ async def list_run_issue_relations(
     )
 
 
-@route("POST", "/api/runs/{run_id:str}/issue-relations", 201, tag="evidence", also=[409])
+@route("POST", "/api/runs/{run_id:str}/issue-relations", 201, tag="evidence")
 async def add_run_issue_relations(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -181,7 +181,7 @@ async def list_run_logs(
     return rendered_page(await runs.list_run_logs(current_scope, db, run_id, request), LogOut)
 
 
-@route("POST", "/api/runs/{run_id:str}/logs", 201, tag="evidence", also=[409], nul_allowed_in="*")
+@route("POST", "/api/runs/{run_id:str}/logs", 201, tag="evidence", nul_allowed_in="*")
 async def add_run_logs(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

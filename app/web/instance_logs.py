@@ -67,7 +67,7 @@ _EVENT_FILTERS = {"filters": Provide(provide_event_filters, sync_to_thread=False
 _COMMAND_FILTERS = {"filters": Provide(provide_command_filters, sync_to_thread=False)}
 
 
-@route("POST", "/api/instances/{instance_id:str}/events", 201, tag="events", also=[200, 409])
+@route("POST", "/api/instances/{instance_id:str}/events", 201, tag="events", also=[200])
 async def emit_events(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

@@ -54,7 +54,7 @@ async def list_instances(
     return rendered_page(page, InstanceOut)
 
 
-@route("POST", "/api/instances", 201, tag="instances", also=[200, 409])
+@route("POST", "/api/instances", 201, tag="instances", also=[200])
 async def register_instance(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -82,7 +82,7 @@ async def delete_instance(
     await continuity.delete_instance(current_scope, db, instance_id)
 
 
-@route("POST", "/api/instances/{instance_id:str}/heartbeat", tag="instances", also=[409])
+@route("POST", "/api/instances/{instance_id:str}/heartbeat", tag="instances")
 async def record_heartbeat(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -98,7 +98,7 @@ async def record_heartbeat(
     return HeartbeatOut(**fields, checkpoint_advised=advised)
 
 
-@route("POST", "/api/instances/{instance_id:str}/close", tag="instances", also=[409])
+@route("POST", "/api/instances/{instance_id:str}/close", tag="instances")
 async def close_instance(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], instance_id: FromPath[str]
 ) -> InstanceOut:
@@ -129,7 +129,7 @@ async def list_timeline(
     return await continuity.list_timeline(current_scope, db, instance_id, request)
 
 
-@route("POST", "/api/instances/resume", tag="instances", also=[409])
+@route("POST", "/api/instances/resume", tag="instances")
 async def resume_instance(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

@@ -108,7 +108,7 @@ async def move_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("POST", f"{_ONE}/start", tag="orchestrations", also=[409])
+@route("POST", f"{_ONE}/start", tag="orchestrations")
 async def start_orchestration(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -119,7 +119,7 @@ async def start_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("POST", f"{_ONE}/pause", tag="orchestrations", also=[409])
+@route("POST", f"{_ONE}/pause", tag="orchestrations")
 async def pause_orchestration(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -130,7 +130,7 @@ async def pause_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("POST", f"{_ONE}/resume", tag="orchestrations", also=[409])
+@route("POST", f"{_ONE}/resume", tag="orchestrations")
 async def resume_orchestration(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -140,7 +140,7 @@ async def resume_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("POST", f"{_ONE}/complete", tag="orchestrations", also=[409])
+@route("POST", f"{_ONE}/complete", tag="orchestrations")
 async def complete_orchestration(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -151,7 +151,7 @@ async def complete_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("POST", f"{_ONE}/fail", tag="orchestrations", also=[409])
+@route("POST", f"{_ONE}/fail", tag="orchestrations")
 async def fail_orchestration(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -162,7 +162,7 @@ async def fail_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("POST", f"{_ONE}/cancel", tag="orchestrations", also=[409])
+@route("POST", f"{_ONE}/cancel", tag="orchestrations")
 async def cancel_orchestration(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

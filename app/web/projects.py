@@ -35,7 +35,7 @@ async def list_projects(
     return rendered_page(page, ProjectOut)
 
 
-@route("POST", "/api/projects", 201, tag="projects", also=[409])
+@route("POST", "/api/projects", 201, tag="projects")
 async def create_project(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[ProjectCreate]
 ) -> Response[ProjectOut]:
@@ -89,7 +89,7 @@ async def list_components(
     return rendered_page(page, ComponentOut)
 
 
-@route("POST", "/api/components", 201, tag="components", also=[409])
+@route("POST", "/api/components", 201, tag="components")
 async def create_component(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[ComponentCreate]
 ) -> Response[ComponentOut]:

@@ -78,13 +78,14 @@ def route(
     also: Sequence[int] = (),
     **options: Any,
 ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
-    """`also` are the other successful statuses, and the 409 and 502 of routes that have them."""
+    """`also` are the other successful statuses, and the 409 and 502 of routes that have them. Any
+    POST has a 409: its Idempotency-Key may be in use."""
     statuses = {401, 403, 404, 422, 429, 503}
     if method in _WITH_BODY:
         statuses |= {400, 413, 415}
     if method != "GET":
         statuses.add(412)
-    if method == "POST":  # under an Idempotency-Key that is in flight
+    if method == "POST":
         statuses.add(409)
     errors = {s for s in also if s >= 400} | statuses
     responses = {

@@ -65,7 +65,7 @@ async def list_runs(
     return Page(rows, page.next_cursor)
 
 
-@route("POST", "/api/runs", 201, tag="runs", also=[409])
+@route("POST", "/api/runs", 201, tag="runs")
 async def create_run(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[RunCreate]
 ) -> Response[RunOut]:
@@ -98,7 +98,7 @@ async def delete_run(
     await runs.delete_run(current_scope, db, run_id)
 
 
-@route("POST", "/api/runs/{run_id:str}/finish", tag="runs", also=[409])
+@route("POST", "/api/runs/{run_id:str}/finish", tag="runs")
 async def finish_run(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

@@ -83,7 +83,7 @@ async def list_sessions(
     )
 
 
-@route("POST", "/api/sessions", 201, tag="sessions", also=[409])
+@route("POST", "/api/sessions", 201, tag="sessions")
 async def create_session(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[SessionCreate]
 ) -> Response[SessionOut]:
@@ -132,7 +132,7 @@ async def delete_session(
     await sessions.delete_session(current_scope, db, session_id)
 
 
-@route("POST", "/api/sessions/{session_id:int}/complete", tag="sessions", also=[409])
+@route("POST", "/api/sessions/{session_id:int}/complete", tag="sessions")
 async def complete_session(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
 ) -> SessionSummary:
@@ -140,7 +140,7 @@ async def complete_session(
     return rendered(session, SessionSummary)
 
 
-@route("POST", "/api/sessions/{session_id:int}/fail", tag="sessions", also=[409])
+@route("POST", "/api/sessions/{session_id:int}/fail", tag="sessions")
 async def fail_session(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -151,7 +151,7 @@ async def fail_session(
     return rendered(session, SessionSummary)
 
 
-@route("POST", "/api/sessions/{session_id:int}/cancel", tag="sessions", also=[409])
+@route("POST", "/api/sessions/{session_id:int}/cancel", tag="sessions")
 async def cancel_session(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -163,7 +163,7 @@ async def cancel_session(
     return rendered(session, SessionSummary)
 
 
-@route("POST", "/api/sessions/{session_id:int}/reopen", tag="sessions", also=[409])
+@route("POST", "/api/sessions/{session_id:int}/reopen", tag="sessions")
 async def reopen_session(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
 ) -> SessionSummary:
@@ -224,7 +224,7 @@ async def get_interaction(
     "/api/sessions/{session_id:int}/interactions",
     201,
     tag="interactions",
-    also=[200, 409],
+    also=[200],
     hot=True,
     nul_allowed_in="result",
 )

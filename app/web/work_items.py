@@ -56,7 +56,7 @@ async def list_work_items(
     )
 
 
-@route("POST", "/api/work-items", 201, tag="fleet", also=[409])
+@route("POST", "/api/work-items", 201, tag="fleet")
 async def create_work_item(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -66,7 +66,7 @@ async def create_work_item(
     return created(item, location("/api/work-items", item.key))
 
 
-@route("POST", "/api/work-items/claim-next", tag="fleet", also=[409])
+@route("POST", "/api/work-items/claim-next", tag="fleet")
 async def claim_next_work_item(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -116,7 +116,7 @@ async def can_claim_work_item(
     return await fleet.can_claim_work_item(current_scope, db, work_item_key, session_id)
 
 
-@route("POST", f"{_ONE}/claim", tag="fleet", also=[409])
+@route("POST", f"{_ONE}/claim", tag="fleet")
 async def claim_work_item(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],
@@ -127,7 +127,7 @@ async def claim_work_item(
     return await fleet.claim_work_item(current_scope, db, work_item_key, data)
 
 
-@route("POST", f"{_ONE}/complete", tag="fleet", also=[409])
+@route("POST", f"{_ONE}/complete", tag="fleet")
 async def complete_work_item(
     current_scope: NamedDependency[Scope],
     db: NamedDependency[Db],

@@ -36,7 +36,7 @@ async def list_session_types() -> Page[SessionTypeOut]:
     "/api/sessions/{session_id:int}/next-command",
     201,
     tag="workflows",
-    also=[200, 409, 502],
+    also=[200, 502],
     hot=True,
 )
 async def next_command(
@@ -53,7 +53,7 @@ async def next_command(
     "POST",
     "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}/result",
     tag="interactions",
-    also=[409, 502],
+    also=[502],
     hot=True,
     nul_allowed_in="*",
 )

@@ -10,12 +10,40 @@ from app.schemas.sessions import SessionCreate, SessionUpdate
 from tests.factories import World
 from tests.factories.runs import post
 
+_OWNER = "SELECT FROM members WHERE account_id = $1 AND id = $2"
+_DEMOTE = "UPDATE members SET role = 'admin' WHERE account_id = $1 AND id = $2"
 NEW_SESSION = SessionCreate(type="RecordedSessions")
 
 
 async def statuses(*requests: Any) -> set[int]:
     answers: list[httpx.Response] = await asyncio.gather(*requests)
     return {answer.status_code for answer in answers}
+
+
+async def test_changes_of_the_same_owner(world: World) -> None:
+    """One began while that owner was one, the other when it was none any more."""
+    client = world.client(await world.token_for("owner"))
+    owners = (await client.get("/api/members")).json()["data"]
+    first = min(owner["id"] for owner in owners)
+    path, change = f"/api/members/{first}", {"role": "editor"}
+    release = asyncio.Event()
+
+    async def hold() -> None:
+        async with world.db() as db:
+            await db.driver.execute(f"{_OWNER} FOR NO KEY UPDATE", world.account_id, first)
+            await release.wait()
+
+    async with world.db() as db:
+        await db.driver.execute(_DEMOTE, world.account_id, first)
+        holding = asyncio.create_task(hold())
+        await asyncio.sleep(0.1)
+        early = asyncio.create_task(client.patch(path, json=change))
+        await asyncio.sleep(0.1)
+    late = asyncio.create_task(client.patch(path, json=change))
+    await asyncio.sleep(0.1)
+    release.set()
+    await holding
+    assert await statuses(early, late) == {200}
 
 
 async def test_deleting_an_account_that_is_written_to(world: World) -> None:

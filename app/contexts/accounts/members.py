@@ -11,7 +11,7 @@ from app.models import Member, User
 from app.paging import PageRequest, fetch_page
 from app.schemas.accounts import MemberCreate, MemberUpdate
 from app.schemas.base import Page
-from app.scope import Scope, locked, one
+from app.scope import Scope, one, version_of
 
 
 async def list_members(scope: Scope, db: Db, request: PageRequest) -> Page[Member]:
@@ -48,7 +48,7 @@ async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate
     scope.require_admin()
     scope.require_whole_account()
     owners = await _lock_owners(scope, db, member_id)
-    member = await _locked(scope, db, member_id)
+    member = await _get_locked(scope, db, member_id)
     role = data.role if isinstance(data.role, str) else member.role
     is_active = data.is_active if isinstance(data.is_active, bool) else member.is_active
     _require_rank(scope, member.role)
@@ -67,16 +67,18 @@ async def delete_member(scope: Scope, db: Db, member_id: int) -> None:
     scope.require_admin()
     scope.require_whole_account()
     owners = await _lock_owners(scope, db, member_id)
-    member = await _locked(scope, db, member_id)
+    member = await _get_locked(scope, db, member_id)
     _require_rank(scope, member.role)
     _require_another_owner(owners, member)
     await db.session.delete(member)
     feed.record(scope, db, "member.deleted", member.id)
 
 
-async def _locked(scope: Scope, db: Db, member_id: int) -> Member:
-    await locked(db, scope.select(Member).where(Member.id == member_id))
-    return await get_member(scope, db, member_id)
+async def _get_locked(scope: Scope, db: Db, member_id: int) -> Member:
+    """What `_lock_owners` has locked. Raises PreconditionFailed as `locked` does."""
+    member = await get_member(scope, db, member_id)
+    db.require_version(version_of(member))
+    return member
 
 
 def _require_rank(scope: Scope, role: str) -> None:

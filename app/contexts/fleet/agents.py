@@ -15,7 +15,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.models import Agent
 from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import MAX_NAME, Page
+from app.schemas.base import MAX_INTEGER, MAX_NAME, Page
 from app.schemas.fleet import (
     MAX_LABEL,
     AgentOut,
@@ -27,7 +27,6 @@ from app.schemas.rendering import rendered, rendered_page
 from app.scope import Scope, locked
 
 MAX_SESSION_ID = 200
-MAX_PID = 2**31 - 1
 
 
 class Registered(NamedTuple):
@@ -107,7 +106,7 @@ async def observe_agent(
     One statement; a row version at most every five seconds, unless something given is new. Raises
     Conflict `key_in_other_project`.
     """
-    known_pid = pid if pid is not None and 0 <= pid <= MAX_PID else None
+    known_pid = pid if pid is not None and 0 <= pid <= MAX_INTEGER else None
     seen = AgentRegister(
         codebase=codebase, hostname=hostname, pid=known_pid, tty=tty, metadata=metadata
     )
