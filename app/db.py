@@ -113,14 +113,15 @@ class Db:
             await self.driver.execute(RECORD, self.tenant.account_id, events)
             self._written()
 
-    async def execute_last(self, statement: str, *parameters: object) -> None:
+    async def fetch_last(self, statement: str, *parameters: object) -> list[asyncpg.Record]:
         """Run the last statement of the transaction, and write the events along with it.
 
         It is to begin WITH something and its first parameter is the account.
         """
-        events = encoded(self.events)
-        await self.driver.execute(recording(statement, len(parameters) + 1), *parameters, events)
+        statement = recording(statement, len(parameters) + 1)
+        rows = await self.driver.fetch(statement, *parameters, encoded(self.events))
         self._written()
+        return rows
 
     def _written(self) -> None:
         self.changed |= {event.entity_kind for event in self.events}
@@ -131,7 +132,8 @@ class Db:
             await self._session.close()
 
 
-_ONE_PLAN = "; SET LOCAL plan_cache_mode = force_generic_plan"
+# Kept for good, a plan must not read the whole of a table because that was small once.
+_ONE_PLAN = "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
 
 
 class Database:

@@ -6,12 +6,13 @@ COMMIT that holds it, and one that is refused is refused alone.
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from app.contexts import sessions
-from app.contexts.sessions import Appended, Posting
+from app.contexts.sessions import Appended, Memory, Outdated, Plan, Posting
 from app.db import Database, Db
-from app.errors import Unavailable
+from app.errors import AppError, Unavailable
 from app.schemas.base import MAX_BATCH
 from app.schemas.sessions import InteractionInput
 from app.scope import Scope
@@ -20,9 +21,17 @@ from app.scope import Scope
 class _Waiting(NamedTuple):
     posting: Posting
     answer: asyncio.Future[Appended]
+    committed: asyncio.Future[Exception | None]
 
 
-_Answer = Appended | Exception | None
+class _Group:
+    """Those that go together, what they come to, and what has come of them."""
+
+    def __init__(self, waiting: list[_Waiting]) -> None:
+        self.waiting = waiting
+        self.postings = [one.posting for one in waiting]
+        self.plan: Plan | None = None
+        self.answers: list[Appended | AppError | None] = []
 
 
 class _Lane:
@@ -33,12 +42,15 @@ class _Lane:
         self.unanswered = 0
         self.queue: list[_Waiting] = []
 
-    def take(self) -> list[_Waiting]:
+    def take(self) -> _Group:
         """At most half of all: while these are in PostgreSQL, the others are read and answered."""
         half = (self.unanswered + 1) // 2
-        size = _fitting(self.queue[: max(1, half)])  # who waited may have gone away
+        size = _fitting(self.queue[:half])
         taken, self.queue = self.queue[:size], self.queue[size:]
-        return taken
+        return _Group(taken)
+
+    def put_back(self, group: _Group) -> None:
+        self.queue[:0] = group.waiting
 
 
 class Appends:
@@ -46,26 +58,27 @@ class Appends:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._memory = Memory()
         self._lanes: dict[Scope, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def append(
         self, scope: Scope, session_id: int, posted: Sequence[InteractionInput]
-    ) -> Appended:
-        """Raises what `sessions.append_interactions` raises."""
-        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+    ) -> tuple[Appended, asyncio.Future[Exception | None]]:
+        """As soon as it is stored, for the answer to be written meanwhile. It may go out when the
+        future says None for committed, instead of what went wrong.
+
+        Raises what `sessions.append_interactions` raises.
+        """
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(Posting(session_id, posted), loop.create_future(), loop.create_future())
         lane = self._lanes.setdefault(scope, _Lane())
-        lane.queue.append(_Waiting(Posting(session_id, posted), answer))
+        lane.queue.append(waiting)
         lane.unanswered += 1
         if not lane.running:
             lane.running = True
             self._start(self._run(scope, lane))
-        try:
-            return await answer
-        finally:
-            lane.unanswered -= 1
-            if not lane.unanswered:
-                del self._lanes[scope]
+        return await waiting.answer, waiting.committed
 
     async def _run(self, scope: Scope, lane: _Lane) -> None:
         try:
@@ -76,45 +89,71 @@ class Appends:
 
     async def _append_all(self, scope: Scope, lane: _Lane) -> None:
         """One transaction after the other until nobody waits, or until an error."""
-        together, committing = lane.take(), False
+        group, following, committing = self._next(scope, lane), None, False
         try:
             async with self._database.transaction(scope, hot=True) as db:
-                answers = await self._append_together(scope, db, together)
+                await self._store(scope, db, group)
                 while lane.queue:
-                    committing = True
+                    following, committing = self._next(scope, lane), True
                     await self._database.commit_and_begin(db)
-                    self._answer_all(scope, together, answers)
-                    together, committing = lane.take(), False
-                    answers = await self._append_together(scope, db, together)
+                    self._settle(scope, lane, group)
+                    group, following, committing = following, None, False
+                    await self._store(scope, db, group)
                 committing = True
+        except Outdated:
+            lane.put_back(group)
         except Exception as error:  # noqa: BLE001 - it belongs to those who wait
             # When the COMMIT fails nobody knows whether it happened: appending again could double.
             final = committing or isinstance(error, Unavailable)
-            answers = [error if final else None] * len(together)
-        self._answer_all(scope, together, answers)
+            self._settle(scope, lane, group, error if final else None)
+        else:
+            self._settle(scope, lane, group)
+        if following is not None:
+            lane.put_back(following)
 
-    async def _append_together(
-        self, scope: Scope, db: Db, together: list[_Waiting]
-    ) -> list[_Answer]:
-        postings = [waiting.posting for waiting in together]
-        return [*await sessions.append_together(scope, db, postings)]
+    def _next(self, scope: Scope, lane: _Lane) -> _Group:
+        """It is planned as soon as the database is waited for."""
+        group = lane.take()
+        asyncio.get_running_loop().call_soon(self._plan, scope, group)
+        return group
 
-    def _answer_all(self, scope: Scope, together: list[_Waiting], answers: list[_Answer]) -> None:
-        """Those without an answer are tried by themselves: nothing of them was stored."""
-        for waiting, answer in zip(together, answers, strict=True):
-            if answer is None:
-                self._start(self._append_alone(scope, waiting))
-            else:
+    def _plan(self, scope: Scope, group: _Group) -> None:
+        group.plan = sessions.foresee(scope, self._memory, group.postings)
+
+    async def _store(self, scope: Scope, db: Db, group: _Group) -> None:
+        group.answers = await sessions.append_together(
+            scope, db, self._memory, group.postings, group.plan
+        )
+        for waiting, answer in zip(group.waiting, group.answers, strict=True):
+            if answer is not None:
                 _answer(waiting, answer)
 
-    async def _append_alone(self, scope: Scope, waiting: _Waiting) -> None:
+    def _settle(
+        self, scope: Scope, lane: _Lane, group: _Group, error: Exception | None = None
+    ) -> None:
+        """After the transaction. Those without an answer are tried by themselves, for nothing of
+        them was stored, unless an error says that nobody knows."""
+        for waiting, answer in zip_longest(group.waiting, group.answers):
+            if answer is None and error is None:
+                self._start(self._append_alone(scope, lane, waiting))
+                continue
+            _finish(waiting, error)
+            self._answered(scope, lane)
+
+    async def _append_alone(self, scope: Scope, lane: _Lane, waiting: _Waiting) -> None:
+        failure = None
         try:
             async with self._database.transaction(scope, hot=True) as db:
-                answer = await sessions.append_interactions(scope, db, *waiting.posting)
+                _answer(waiting, await sessions.append_interactions(scope, db, *waiting.posting))
         except Exception as error:  # noqa: BLE001 - it belongs to the one who waits
-            _answer(waiting, error)
-        else:
-            _answer(waiting, answer)
+            failure = error
+        _finish(waiting, failure)
+        self._answered(scope, lane)
+
+    def _answered(self, scope: Scope, lane: _Lane) -> None:
+        lane.unanswered -= 1
+        if not lane.unanswered:
+            del self._lanes[scope]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -122,13 +161,20 @@ class Appends:
         task.add_done_callback(self._tasks.discard)
 
 
-def _answer(waiting: _Waiting, answer: Appended | Exception) -> None:
-    if waiting.answer.done():
+def _answer(waiting: _Waiting, answer: Appended | AppError) -> None:
+    if waiting.answer.done():  # who waited may have gone away
         return
-    if isinstance(answer, Exception):
+    if isinstance(answer, AppError):
         waiting.answer.set_exception(answer)
     else:
         waiting.answer.set_result(answer)
+
+
+def _finish(waiting: _Waiting, error: Exception | None) -> None:
+    if error is not None and not waiting.answer.done():
+        waiting.answer.set_exception(error)
+    if not waiting.committed.done():
+        waiting.committed.set_result(error)
 
 
 def _fitting(queue: list[_Waiting]) -> int:

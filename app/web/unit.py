@@ -59,6 +59,7 @@ class Unit:
         self._read_only = read_only
         self._db: Db | None = None
         self._transaction: AbstractAsyncContextManager[Db] | None = None
+        self._committed: asyncio.Future[Exception | None] | None = None
 
     async def open(self) -> Db:
         if self._db is None:
@@ -71,7 +72,13 @@ class Unit:
         return self._db
 
     async def end(self, error: BaseException | None = None) -> None:
-        """Commit, or roll back what has failed; once."""
+        """Commit, or roll back what has failed; once. What is shared with others is committed by
+        itself, whatever becomes of this request."""
+        committed, self._committed = self._committed, None
+        if committed is not None and error is None:
+            failure = await committed
+            if failure is not None:
+                raise failure
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             kind, trace = (None, None) if error is None else (type(error), error.__traceback__)
@@ -82,7 +89,10 @@ class Unit:
     ) -> Appended:
         """In a transaction shared with others, unless this request needs one to itself."""
         if self._db is None and self._expected_versions is None:
-            return await self._appends.append(self.current_scope, session_id, posted)
+            appended, self._committed = await self._appends.append(
+                self.current_scope, session_id, posted
+            )
+            return appended
         return await sessions.append_interactions(
             self.current_scope, await self.open(), session_id, posted
         )

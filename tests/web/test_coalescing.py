@@ -202,8 +202,9 @@ async def test_those_who_go_away_hold_up_nobody(world: World) -> None:
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting)
-    appended = await appends.append(world.scope(), session_id, [command])
+    appended, committed = await appends.append(world.scope(), session_id, [command])
     assert appended.created
+    assert await committed is None
     for _ in range(100):
         await asyncio.sleep(0.01)
         if not world.database.connections.in_use:

@@ -1,20 +1,23 @@
 """Development sessions and their history of interactions."""
 
-from app.contexts.sessions.history import Window
-from app.contexts.sessions.interactions import (
+from app.contexts.sessions.appending import (
     Appended,
+    Outdated,
+    Plan,
     Posting,
     append_interactions,
     append_together,
-    get_interaction,
-    list_interactions,
+    foresee,
 )
+from app.contexts.sessions.history import Window
+from app.contexts.sessions.interactions import get_interaction, list_interactions
 from app.contexts.sessions.listing import (
     SessionFilter,
     get_session,
     is_outside,
     list_sessions,
 )
+from app.contexts.sessions.memory import Memory
 from app.contexts.sessions.recorded import lock_known, observe
 from app.contexts.sessions.sessions import (
     cancel_session,
@@ -31,6 +34,9 @@ from app.contexts.sessions.workflow import next_command, set_result
 
 __all__ = [
     "Appended",
+    "Memory",
+    "Outdated",
+    "Plan",
     "Posting",
     "SessionFilter",
     "Window",
@@ -41,6 +47,7 @@ __all__ = [
     "create_session",
     "delete_session",
     "fail_session",
+    "foresee",
     "get_interaction",
     "get_session",
     "is_outside",

@@ -9,7 +9,7 @@ row; `seq` numbers interactions 1, 2, 3… without a gap.
 import datetime
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
 import msgspec
@@ -88,7 +88,7 @@ async def append(
 ) -> None:
     """Numbers the documents and stores them after all others."""
     number(session, documents)
-    await append_to_all(scope, db, [Extension(session, documents)])
+    await store(db, storing(scope, [Extension(session, documents)]))
 
 
 def number(
@@ -99,17 +99,8 @@ def number(
         document.seq = seq
 
 
-async def append_to_all(scope: Scope, db: Db, extensions: Sequence[Extension]) -> None:
-    """Stores what is numbered already, in several sessions at the price of one."""
-    await db.driver.execute(statements.STORE, *_stored(scope, extensions))
-
-
-async def append_last(scope: Scope, db: Db, extensions: Sequence[Extension]) -> None:
-    """As `append_to_all`, with the events of the transaction, whose last statement it must be."""
-    await db.execute_last(statements.STORE, *_stored(scope, extensions))
-
-
-def _stored(scope: Scope, extensions: Sequence[Extension]) -> list[object]:
+def storing(scope: Scope, extensions: Sequence[Extension]) -> list[object]:
+    """What `store` asks for: documents that are numbered already, for several sessions."""
     rows: list[tuple[object, ...]] = []
     pages: list[tuple[object, ...]] = []
     for session, documents in extensions:
@@ -124,7 +115,8 @@ def _stored(scope: Scope, extensions: Sequence[Extension]) -> list[object]:
 def _row(
     session: LockedSession, packing: Packing, count: int, last: str | None, *, anew: bool
 ) -> tuple[object, ...]:
-    return session.id, _encode(packing.tail).decode(), packing.tail_bytes, count, last, anew
+    tail = _encode(packing.tail).decode()
+    return session.id, session.version, tail, packing.tail_bytes, count, last, anew
 
 
 def _page_rows(
@@ -144,6 +136,24 @@ def _parameters(
     no_pages: list[tuple[object, ...]] = [()] * 5
     page_columns = list(zip(*pages, strict=True)) or no_pages
     return [scope.account_id, *zip(*rows, strict=True), *page_columns]
+
+
+async def store(db: Db, parameters: Sequence[object]) -> None:
+    """All sessions at the price of one, under their locks."""
+    sessions = await db.driver.fetch(statements.STORE, *parameters)
+    _, ids, *_ = parameters
+    if len(sessions) < len(cast("Sequence[int]", ids)):
+        raise RuntimeError("a session is not as it was when it was locked")
+
+
+async def store_last(db: Db, parameters: Sequence[object]) -> list[LockedSession]:
+    """Together with the events of the transaction, whose last statement it must be.
+
+    The sessions need not be locked. Returned are, as they are now, those that had the version they
+    were taken to have and that nobody else holds; unless it is all, nothing must be committed.
+    """
+    rows = await db.fetch_last(statements.STORE, *parameters)
+    return [LockedSession(*row) for row in rows]
 
 
 async def find(
@@ -269,8 +279,7 @@ async def _rewrite_tail(
     """A result may have made the tail too large, so it is packed anew."""
     packing = pack(tail, 0, 0)
     row = _row(session, packing, session.interaction_count, last, anew=True)
-    parameters = _parameters(scope, [row], list(_page_rows(session, packing.pages, 0)))
-    await db.driver.execute(statements.STORE, *parameters)
+    await store(db, _parameters(scope, [row], list(_page_rows(session, packing.pages, 0))))
 
 
 def _with(

@@ -23,18 +23,32 @@ SELECT session.* FROM unnest($2::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
     OFFSET 0
 ) AS session
 """
-# $2–$7 hold one element for each session, $8–$12 one for each page: pages are whole, and the first
-# of a session takes up what its row holds now (if $12), whose tail then begins anew ($7).
+# $2–$8 hold one element for each session, $9–$13 one for each page: pages are whole, and the first
+# of a session takes up what its row holds now (if $13), whose tail then begins anew ($8). A session
+# that has another version than $3, or that somebody else holds, is not among those returned.
 STORE = """
-WITH sealed AS (
+WITH new AS MATERIALIZED (
+    SELECT given.* FROM (
+        SELECT *
+        FROM unnest($2::bigint[], $3::bigint[], $4::jsonb[], $5::bigint[], $6::bigint[],
+                    $7::jsonb[], $8::boolean[])
+             AS given (session_id, expected, tail, bytes, count, last, anew)
+        LIMIT cardinality($2)  -- all of them, taken for few
+    ) AS given CROSS JOIN LATERAL (
+        SELECT FROM sessions
+        WHERE account_id = $1 AND id = given.session_id AND version = given.expected
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS session
+), sealed AS (
     INSERT INTO interaction_pages (account_id, session_id, first_seq, last_seq, interactions)
     SELECT $1, page.session_id, page.first_seq, page.last_seq,
            CASE WHEN page.continues THEN
                (SELECT interactions FROM sessions WHERE account_id = $1 AND id = page.session_id)
                || page.interactions
            ELSE page.interactions END
-    FROM unnest($8::bigint[], $9::bigint[], $10::bigint[], $11::jsonb[], $12::boolean[])
+    FROM unnest($9::bigint[], $10::bigint[], $11::bigint[], $12::jsonb[], $13::boolean[])
          AS page (session_id, first_seq, last_seq, interactions, continues)
+         JOIN new USING (session_id)
     RETURNING session_id, interactions
 ), keys AS (
     INSERT INTO interaction_keys (account_id, session_id, id, seq)
@@ -48,13 +62,10 @@ UPDATE sessions SET
        tail_bytes = new.bytes, interaction_count = new.count,
        last_interaction = coalesce(new.last, last_interaction),
        version = version + 1, updated_at = clock_timestamp()
-FROM (
-    SELECT *
-    FROM unnest($2::bigint[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::jsonb[], $7::boolean[])
-         AS given (session_id, tail, bytes, count, last, anew)
-    LIMIT cardinality($2)  -- all of them, taken for few
-) AS new
+FROM new
 WHERE account_id = $1 AND id = new.session_id
+RETURNING id, status, type, project_id, version, interaction_count, clock_timestamp(),
+          interaction_count - sealed_count, tail_bytes
 """
 KEYS = """
 SELECT session_id, id, seq FROM interaction_keys

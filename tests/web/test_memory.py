@@ -1,0 +1,133 @@
+"""What is remembered of a session saves a question, and is never believed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+
+from app.contexts import sessions
+from app.contexts.projects import create_project
+from app.contexts.sessions import Appended, Memory, Outdated, Posting
+from app.errors import NotFound
+from app.schemas.projects import ProjectCreate
+from app.schemas.sessions import CommandInput, InteractionInput
+from app.scope import Scope
+from app.web.coalescing import Appends
+from tests.factories import World
+from tests.web.test_coalescing import COMMAND, new_session, sequences
+
+NEW = InteractionInput(command=CommandInput(module="Bash", command="ls"))
+
+
+async def append(appends: Appends, scope: Scope, session_id: int) -> int:
+    """The seq it was given."""
+    appended, committed = await appends.append(scope, session_id, [NEW])
+    assert await committed is None
+    return appended.interactions[0].seq
+
+
+async def remembering(world: World, memory: Memory, session_id: int) -> None:
+    async with world.db() as db:
+        posting = Posting(session_id, [NEW])
+        [answer] = await sessions.append_together(world.scope(), db, memory, [posting])
+    assert isinstance(answer, Appended)
+    assert sessions.foresee(world.scope(), memory, [posting])
+
+
+async def session_of(world: World) -> int:
+    return int((await new_session(world.client())).split("/")[3])
+
+
+async def test_two_servers_number_one_history(world: World) -> None:
+    session_id = await session_of(world)
+    one, other = Appends(world.database), Appends(world.database)
+    taken = [await append(server, world.scope(), session_id) for server in [one, one, other] * 9]
+    assert taken == list(range(1, 28))
+    crowd = [append(server, world.scope(), session_id) for server in [one, other] * 20]
+    assert sorted(await asyncio.gather(*crowd)) == list(range(28, 68))
+    path = f"/api/sessions/{session_id}/interactions"
+    assert await sequences(world.client(), path) == list(range(1, 68))
+
+
+async def test_what_others_have_changed_is_seen(world: World) -> None:
+    client = world.client()
+    path = await new_session(client)
+    session = path.rpartition("/")[0]
+    for number in range(20):
+        body = {**COMMAND, "result": {"status": "ok", "stdout": "x" * 3000 * (number % 3)}}
+        answer = await client.post(path, json=body)
+        assert (answer.status_code, answer.json()["seq"]) == (201, 2 * number + 1)
+        if number % 2:
+            assert (await client.patch(session, json={"title": f"{number}"})).status_code == 200
+        named = {**COMMAND, "id": str(uuid4())}
+        assert [(await client.post(path, json=named)).status_code for _ in "ab"] == [201, 200]
+    assert await sequences(client, path) == list(range(1, 41))
+    assert (await client.post(f"{session}/complete")).status_code == 200
+    assert (await client.post(path, json=COMMAND)).json()["code"] == "session_ended"
+    assert (await client.post(f"{session}/reopen")).status_code == 200
+    assert (await client.post(path, json=COMMAND)).json()["seq"] == 41
+    assert (await client.delete(session)).status_code == 204
+    assert (await client.post(path, json=COMMAND)).status_code == 404
+
+
+async def test_a_wrong_guess_stores_nothing_and_is_not_made_again(world: World) -> None:
+    wrong, right = await session_of(world), await session_of(world)
+    memory = Memory()
+    for session_id in (wrong, right):
+        await remembering(world, memory, session_id)
+    async with world.db() as db:
+        await sessions.append_interactions(world.scope(), db, wrong, [NEW])
+    postings = [Posting(wrong, [NEW]), Posting(right, [NEW])]
+    plan = sessions.foresee(world.scope(), memory, postings)
+    assert plan
+    with pytest.raises(Outdated):
+        async with world.db() as db:
+            await sessions.append_together(world.scope(), db, memory, postings, plan)
+    for session_id, count in ((wrong, 2), (right, 1)):
+        path = f"/api/sessions/{session_id}/interactions"
+        assert await sequences(world.client(), path) == list(range(1, count + 1))
+    assert sessions.foresee(world.scope(), memory, postings) is None
+    assert sessions.foresee(world.scope(), memory, postings[1:])
+    async with world.db() as db:
+        answers = await sessions.append_together(world.scope(), db, memory, postings)
+    assert [a.interactions[0].seq for a in answers if isinstance(a, Appended)] == [3, 2]
+
+
+async def test_a_remembered_session_exists_for_nobody_else(
+    world: World, make: Callable[[], Awaitable[World]]
+) -> None:
+    session_id = await session_of(world)
+    memory, posting = Memory(), Posting(session_id, [NEW])
+    await remembering(world, memory, session_id)
+    other = await make()
+    async with world.db() as db:
+        project = await create_project(
+            world.scope(), db, ProjectCreate(name="Another", slug="another")
+        )
+    strict = world.scope(project_id=project.id, strict=True)
+    for stranger in (other.scope(), strict):
+        assert sessions.foresee(stranger, memory, [posting]) is None
+        async with world.database.transaction(stranger) as db:
+            assert await sessions.append_together(stranger, db, memory, [posting]) == [None]
+            with pytest.raises(NotFound):
+                await sessions.append_interactions(stranger, db, session_id, [NEW])
+
+
+async def test_times_are_the_databases(world: World) -> None:
+    session_id = await session_of(world)
+    memory, posting = Memory(), Posting(session_id, [NEW])
+    last = None
+    for _ in range(10):
+        await remembering(world, memory, session_id)
+        await asyncio.sleep(0.01)
+        async with world.db() as db:
+            before = await db.now()
+            plan = sessions.foresee(world.scope(), memory, [posting])
+            assert plan
+            answer = plan.answers[0]
+            assert isinstance(answer, Appended)
+            moment = answer.interactions[0].command.timestamp
+            assert abs((moment - before).total_seconds()) < 0.5
+            assert last is None or last < moment
+            last = moment
