@@ -131,3 +131,16 @@ async def test_times_are_the_databases(world: World) -> None:
             assert abs((moment - before).total_seconds()) < 0.5
             assert last is None or last < moment
             last = moment
+
+
+async def test_one_secret_among_many_is_the_only_one_redacted(world: World) -> None:
+    client = world.client()
+    path = await new_session(client)
+    plain = {"command": {"module": "Bash", "command": "export NAME=value"}}
+    secret = {"command": {"module": "Bash", "command": "export GITHUB=ghp_" + "a1B2" * 9}}
+    for _ in range(2):  # asked for, then remembered
+        answer = await client.post(path, json=[plain, secret, plain])
+        commands = [i["command"]["command"] for i in answer.json()["data"]]
+        assert commands[0] == commands[2] == "export NAME=value"
+        assert "ghp_" not in commands[1]
+        assert "export GITHUB=" in commands[1]

@@ -17,6 +17,7 @@ from app.contexts.sessions.interactions import record
 from app.contexts.sessions.memory import Memory
 from app.contexts.sessions.sessions import session_ended
 from app.db import Db
+from app.documents import is_clean
 from app.errors import AppError, Conflict, NotFound
 from app.schemas.sessions import InteractionInput, StoredInteraction
 from app.scope import Scope
@@ -159,11 +160,12 @@ def _documents(
     documents: list[StoredInteraction] = []
     new: list[StoredInteraction] = []
     added: dict[UUID, StoredInteraction] = {}
+    clean = is_clean(posted)  # one look at all of them, where a look at each would do the same
     for interaction in posted:
         key = interaction.id
         document = None if key is None else known.get(key) or added.get(key)
         if document is None:
-            document = stored_interaction(interaction, session.now)
+            document = stored_interaction(interaction, session.now, known_clean=clean)
             new.append(document)
             added[document.id] = document
         elif document.posted is UNSET or document.posted.interaction != digest(interaction):

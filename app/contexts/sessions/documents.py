@@ -22,10 +22,12 @@ from app.schemas.sessions import (
 SUMMARY_CHARACTERS = 200
 
 
-def stored_interaction(posted: InteractionInput, now: datetime.datetime) -> StoredInteraction:
+def stored_interaction(
+    posted: InteractionInput, now: datetime.datetime, *, known_clean: bool = False
+) -> StoredInteraction:
     """Without its `seq`, which only the session's history can give."""
     result = posted.result
-    kept = posted if is_clean(posted) else _clean_interaction(posted)
+    kept = posted if known_clean or is_clean(posted) else _clean_interaction(posted)
     return StoredInteraction(
         id=posted.id or new_uuid(),
         seq=0,
