@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from app.contexts import sessions
@@ -20,9 +21,11 @@ from tests.web.test_coalescing import COMMAND, new_session, sequences
 NEW = InteractionInput(command=CommandInput(module="Bash", command="ls"))
 
 
-async def append(appends: Appends, scope: Scope, session_id: int) -> int:
+async def append(
+    appends: Appends, scope: Scope, session_id: int, posted: InteractionInput = NEW
+) -> int:
     """The seq it was given."""
-    appended, committed = await appends.append(scope, session_id, [NEW])
+    appended, committed = await appends.append(scope, session_id, [posted])
     assert await committed is None
     return appended.interactions[0].seq
 
@@ -41,13 +44,18 @@ async def session_of(world: World) -> int:
 
 async def test_two_servers_number_one_history(world: World) -> None:
     session_id = await session_of(world)
-    one, other = Appends(world.database), Appends(world.database)
-    taken = [await append(server, world.scope(), session_id) for server in [one, one, other] * 9]
+    mine, other = Appends(world.database), Appends(world.database)
+    taken = [await append(server, world.scope(), session_id) for server in [mine, mine, other] * 9]
     assert taken == list(range(1, 28))
-    crowd = [append(server, world.scope(), session_id) for server in [one, other] * 20]
+    crowd = [append(server, world.scope(), session_id) for server in [mine, other] * 20]
     assert sorted(await asyncio.gather(*crowd)) == list(range(28, 68))
+    named = [msgspec.structs.replace(NEW, id=uuid4()) for _ in range(15)]
+    for posted in (named[:5], named[5:]):
+        both = [append(s, world.scope(), session_id, one) for one in posted for s in (mine, other)]
+        seqs = await asyncio.gather(*both)
+        assert seqs[::2] == seqs[1::2], "an id is one interaction, whoever takes it"
     path = f"/api/sessions/{session_id}/interactions"
-    assert await sequences(world.client(), path) == list(range(1, 68))
+    assert await sequences(world.client(), path) == list(range(1, 83))
 
 
 async def test_what_others_have_changed_is_seen(world: World) -> None:

@@ -71,9 +71,12 @@ async def append_interactions(
 
 
 def foresee(scope: Scope, memory: Memory, postings: Sequence[Posting]) -> Plan | None:
-    """What `append_together` would come to, if that can be said without asking the database."""
-    sessions = _remembered(scope, memory, postings)
-    if any(posting.session_id not in sessions for posting in postings):
+    """What `append_together` would come to, if that can be said without asking the database: of
+    what comes with an id, only the database knows whether it is new."""
+    wanted = {posting.session_id for posting in postings}
+    sessions = memory.recall(scope, wanted)
+    named = any(i.id is not None for posting in postings for i in posting.interactions)
+    if named or len(sessions) < len(wanted):
         return None
     return _plan(scope, sessions, postings, {session_id: {} for session_id in sessions})
 
@@ -89,9 +92,9 @@ async def append_together(
     """
     scope.require_write()
     if plan is None:
-        sessions = _remembered(scope, memory, postings)
-        others = {posting.session_id for posting in postings} - sessions.keys()
-        sessions |= await history.lock_free(scope, db, sorted(others))
+        wanted = {posting.session_id for posting in postings}
+        sessions = memory.recall(scope, wanted)
+        sessions |= await history.lock_free(scope, db, sorted(wanted - sessions.keys()))
         plan = await _plan_with_ids(scope, db, sessions, postings)
     if plan.new:
         _record(scope, db, plan)
@@ -101,14 +104,6 @@ async def append_together(
             raise Outdated
         memory.keep(scope, left)
     return [_shown(a) if isinstance(a, Appended) else a for a in plan.answers]
-
-
-def _remembered(
-    scope: Scope, memory: Memory, postings: Sequence[Posting]
-) -> dict[int, LockedSession]:
-    """Not of those to which something comes that they may have already."""
-    asked = {p.session_id for p in postings if any(i.id is not None for i in p.interactions)}
-    return memory.recall(scope, {posting.session_id for posting in postings} - asked)
 
 
 async def _plan_with_ids(

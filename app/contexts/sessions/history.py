@@ -72,7 +72,7 @@ async def lock_free(scope: Scope, db: Db, session_ids: Sequence[int]) -> dict[in
 
     Never waiting, it neither holds up the others nor takes part in a deadlock.
     """
-    rows = await _lock(scope, db, session_ids, statements.LOCK_FREE)
+    rows = await _lock(scope, db, session_ids, statements.LOCK_FREE) if session_ids else []
     return {session.id: session for session in rows}
 
 
