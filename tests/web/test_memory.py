@@ -95,11 +95,15 @@ async def test_a_wrong_guess_stores_nothing_and_is_not_made_again(world: World) 
     for session_id, count in ((wrong, 2), (right, 1)):
         path = f"/api/sessions/{session_id}/interactions"
         assert await sequences(world.client(), path) == list(range(1, count + 1))
+    for session_id in (wrong, right):
+        async with world.db() as db:
+            posting = Posting(session_id, [NEW])
+            await sessions.append_together(world.scope(), db, memory, [posting])
     assert sessions.foresee(world.scope(), memory, postings) is None
     assert sessions.foresee(world.scope(), memory, postings[1:])
     async with world.db() as db:
         answers = await sessions.append_together(world.scope(), db, memory, postings)
-    assert [a.interactions[0].seq for a in answers if isinstance(a, Appended)] == [3, 2]
+    assert [a.interactions[0].seq for a in answers if isinstance(a, Appended)] == [4, 3]
 
 
 async def test_a_remembered_session_exists_for_nobody_else(

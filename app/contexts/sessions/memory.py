@@ -13,6 +13,8 @@ from app.contexts.sessions.history import LockedSession
 from app.scope import Scope
 
 FRESH_SECONDS = 1.0
+# Where commands and their results come one by one, every guess would be wrong.
+DOUBTED_SECONDS = 60.0
 MAX_SESSIONS = 10_000
 
 
@@ -47,7 +49,7 @@ class Memory:
         for session in sessions:
             key = scope.account_id, session.id
             left = self._left.get(key)
-            if left is None or left.session is not None or moment > left.at + FRESH_SECONDS:
+            if left is None or left.session is not None or moment > left.at + DOUBTED_SECONDS:
                 self._put(key, _Left(session, moment))
 
     def doubt(self, scope: Scope, session_ids: Iterable[int]) -> None:
