@@ -84,8 +84,8 @@ def decode(body: bytes, expected: _Expected) -> Any:
     schema, decoder, nul_allowed_in, takes_anything = expected
     if nul_allowed_in == "*":
         body = replace_nul(body)
-    zeros = body.translate(_ALL_ZEROS)
-    odd = rb"\u0000" in body or _LONG_NUMBER in zeros or _maybe_deep(body)
+    zeros, escaped = body.translate(_ALL_ZEROS), rb"\u00" in body
+    odd = (escaped and rb"\u0000" in body) or _LONG_NUMBER in zeros or _maybe_deep(body)
     if odd and not takes_anything:
         document = _document(body)
         if nul_allowed_in not in {None, "*"}:
@@ -103,7 +103,8 @@ def decode(body: bytes, expected: _Expected) -> Any:
         raise Invalid(*_field_errors(_document(body), schema)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"The request body is not valid JSON: {error}") from None
-    if b'"0000-' in zeros and (b'"0001-' in body or b'"9999-' in body):
+    dated = b'"0000-' in zeros and (b'"0001-' in body or b'"9999-' in body)
+    if dated or escaped:  # digits may be
         far = list(_beyond_time(decoded, ()))
         if far:
             raise Invalid(*far)

@@ -159,6 +159,11 @@ async def test_times_that_are_none_in_utc(world: World, path: str) -> None:
         assert problem(batch) == (422, "invalid", ["1.command.timestamp"])
         told["command"]["timestamp"] = "9999-12-31T23:59:59Z"
         assert (await client.post(path, json=told)).status_code == 201
+        spelled_out = json.dumps({"name": "t", "expires_at": moment}).replace("9", r"\u0039")
+        spelled_out = spelled_out.replace('"0', r'"\u0030')
+        json_type = {"Content-Type": "application/json"}
+        token = await client.post("/api/tokens", content=spelled_out, headers=json_type)
+        assert problem(token) == (422, "invalid", ["expires_at"])
 
 
 ITEM_KEYS = ("availability_rank", "track", "sequence_rank", "key")
