@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from uuid import uuid4
 
 import msgspec
@@ -9,7 +10,9 @@ import pytest
 
 from app.contexts import sessions
 from app.contexts.projects import create_project
-from app.contexts.sessions import Appended, Memory, Outdated, Posting
+from app.contexts.sessions import Appended, Memory, Outdated, Posting, history
+from app.contexts.sessions.documents import stored_interaction
+from app.contexts.sessions.history import Extension
 from app.errors import NotFound
 from app.schemas.projects import ProjectCreate
 from app.schemas.sessions import CommandInput, InteractionInput
@@ -156,3 +159,31 @@ async def test_one_secret_among_many_is_the_only_one_redacted(world: World) -> N
         assert commands[0] == commands[2] == "export NAME=value"
         assert "ghp_" not in commands[1]
         assert "export GITHUB=" in commands[1]
+
+
+async def test_what_is_locked_is_stored_or_refused(world: World) -> None:
+    session_id, scope = await session_of(world), world.scope()
+    async with world.db() as db:
+        session = await history.lock(scope, db, session_id)
+        for seq, expected in ((1, nullcontext()), (2, pytest.raises(RuntimeError))):
+            document = stored_interaction(NEW, session.now)
+            document.seq = seq
+            with expected:
+                parameters = history.storing(scope, [Extension(session, [document])])
+                await history.store(db, parameters)
+
+
+async def test_a_remembered_session_that_is_held_holds_up_nobody_else(world: World) -> None:
+    client = world.client()
+    held, free = await new_session(client), await new_session(client)
+    for _ in range(8):  # the next one seals a page
+        assert (await client.post(held, json=COMMAND)).status_code == 201
+    async with world.db() as db:
+        await history.lock(world.scope(), db, int(held.split("/")[3]))
+        waiting = [asyncio.create_task(client.post(held, json=COMMAND)) for _ in range(2)]
+        async with asyncio.timeout(0.9):  # a deadlock would be found after a second
+            for _ in range(5):
+                assert (await client.post(free, json=COMMAND)).status_code == 201
+        assert not any(task.done() for task in waiting)
+    assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [201, 201]
+    assert await sequences(client, held) == list(range(1, 11))

@@ -4,8 +4,8 @@ Those that many requests bring together are planned from what the last append le
 sessions, while the database is busy with something else, and take one statement.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec import UNSET
@@ -41,9 +41,8 @@ class Plan(NamedTuple):
     answers: Sequence[Appended | AppError | None]
     new: Sequence[Extension]
     """One for each posting that adds something."""
-    session_ids: Collection[int]
-    parameters: Sequence[object]
-    """Of `history.store`, for these sessions."""
+    parameters: Sequence[Any]
+    """Of `history.store`, for the sessions of all of them."""
 
 
 class Outdated(Exception):
@@ -99,8 +98,9 @@ async def append_together(
     if plan.new:
         _record(scope, db, plan)
         left = await history.store_last(db, plan.parameters)
-        if len(left) < len(plan.session_ids):
-            memory.doubt(scope, set(plan.session_ids) - {session.id for session in left})
+        missing = {extension.session.id for extension in plan.new} - {row.id for row in left}
+        if missing:
+            memory.doubt(scope, missing)
             raise Outdated
         memory.keep(scope, left)
     return [_shown(a) if isinstance(a, Appended) else a for a in plan.answers]
@@ -143,7 +143,7 @@ def _plan(
             before += added
             new.append(Extension(session, added))
     extensions = [Extension(sessions[key], added) for key, added in together.items()]
-    return Plan(answers, new, together.keys(), history.storing(scope, extensions))
+    return Plan(answers, new, history.storing(scope, extensions))
 
 
 def _documents(

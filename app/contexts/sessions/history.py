@@ -9,7 +9,7 @@ row; `seq` numbers interactions 1, 2, 3… without a gap.
 import datetime
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -29,7 +29,8 @@ _seq = operator.attrgetter("seq")
 
 
 class LockedSession(NamedTuple):
-    """The row of a session that stays locked until the transaction ends."""
+    """What must be known of a session to go on with it: of its row that stays locked until the
+    transaction ends, or as it is remembered (`memory`)."""
 
     id: int
     status: str
@@ -99,7 +100,7 @@ def number(
         document.seq = seq
 
 
-def storing(scope: Scope, extensions: Sequence[Extension]) -> list[object]:
+def storing(scope: Scope, extensions: Sequence[Extension]) -> list[Any]:
     """What `store` asks for: documents that are numbered already, for several sessions."""
     rows: list[tuple[object, ...]] = []
     pages: list[tuple[object, ...]] = []
@@ -132,21 +133,20 @@ def _page_rows(
 
 def _parameters(
     scope: Scope, rows: list[tuple[object, ...]], pages: list[tuple[object, ...]]
-) -> list[object]:
+) -> list[Any]:
     no_pages: list[tuple[object, ...]] = [()] * 5
     page_columns = list(zip(*pages, strict=True)) or no_pages
     return [scope.account_id, *zip(*rows, strict=True), *page_columns]
 
 
-async def store(db: Db, parameters: Sequence[object]) -> None:
+async def store(db: Db, parameters: Sequence[Any]) -> None:
     """All sessions at the price of one, under their locks."""
     sessions = await db.driver.fetch(statements.STORE, *parameters)
-    _, ids, *_ = parameters
-    if len(sessions) < len(cast("Sequence[int]", ids)):
+    if len(sessions) < len(parameters[1]):
         raise RuntimeError("a session is not as it was when it was locked")
 
 
-async def store_last(db: Db, parameters: Sequence[object]) -> list[LockedSession]:
+async def store_last(db: Db, parameters: Sequence[Any]) -> list[LockedSession]:
     """Together with the events of the transaction, whose last statement it must be.
 
     The sessions need not be locked. Returned are, as they are now, those that had the version they

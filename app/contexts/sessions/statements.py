@@ -25,7 +25,8 @@ SELECT session.* FROM unnest($2::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
 """
 # $2–$8 hold one element for each session, $9–$13 one for each page: pages are whole, and the first
 # of a session takes up what its row holds now (if $13), whose tail then begins anew ($8). A session
-# that has another version than $3, or that somebody else holds, is not among those returned.
+# that has another version than $3, or that somebody else holds, is not among those returned. Nor
+# does it get a page, whose reference would wait for the holder, who may wait for what is held here.
 STORE = """
 WITH new AS MATERIALIZED (
     SELECT given.* FROM (
