@@ -52,6 +52,12 @@ def identity() -> MappedColumn[int]:
     return mapped_column(BigInteger, Identity(), primary_key=True)
 
 
+def account_of_parent() -> MappedColumn[int]:
+    """Of a row whose parent refers to the account: where every append adds rows, saying it once
+    more is a twentieth of what PostgreSQL does for a batch."""
+    return mapped_column(BigInteger, primary_key=True, sort_order=-1)
+
+
 def now_column(*, on_update: bool = False) -> MappedColumn[datetime.datetime]:
     """A time stamped by the database clock; `on_update` stamps every ORM update as well."""
     return mapped_column(

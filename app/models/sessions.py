@@ -17,7 +17,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.errors import Conflict, Invalid, NotFound, on_violation
-from app.models.base import ProjectOwned, TenantOwned, identity, now_column
+from app.models.base import (
+    ProjectOwned,
+    TenantOwned,
+    account_of_parent,
+    identity,
+    now_column,
+)
 
 
 class Session(ProjectOwned):
@@ -93,6 +99,7 @@ class InteractionPage(TenantOwned):
 
     __tablename__ = "interaction_pages"
 
+    account_id: Mapped[int] = account_of_parent()
     session_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     first_seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     last_seq: Mapped[int] = mapped_column(BigInteger)
@@ -113,6 +120,7 @@ class InteractionKey(TenantOwned):
 
     __tablename__ = "interaction_keys"
 
+    account_id: Mapped[int] = account_of_parent()
     session_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger)

@@ -43,7 +43,9 @@ WITH new AS MATERIALIZED (
 ), sealed AS (
     INSERT INTO interaction_pages (account_id, session_id, first_seq, last_seq, interactions)
     SELECT $1, page.session_id, page.first_seq, page.last_seq,
-           CASE WHEN page.continues THEN
+           CASE WHEN page.interactions = '[]' THEN  -- as they are, which keeps them compressed
+               (SELECT interactions FROM sessions WHERE account_id = $1 AND id = page.session_id)
+           WHEN page.continues THEN
                (SELECT interactions FROM sessions WHERE account_id = $1 AND id = page.session_id)
                || page.interactions
            ELSE page.interactions END
