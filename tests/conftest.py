@@ -1,4 +1,7 @@
-"""A PostgreSQL of the test run's own, migrated once per worker; every test has its own accounts."""
+"""A PostgreSQL of the test run's own, migrated once per worker; every test has its own accounts.
+
+`PG_BINDIR` tests on other binaries, such as those of the oldest version that is supported.
+"""
 
 import json
 import signal
@@ -10,6 +13,7 @@ import pytest
 
 from app import embedded, migrations
 from app.asgi import create_app
+from app.cli.local import bin_dir
 from app.db import Database
 from app.settings import Settings
 from tests.factories import World, make_world
@@ -35,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Cluster]:
-    with embedded.start(tmp_path_factory.mktemp("postgres")) as started:
+    with embedded.start(tmp_path_factory.mktemp("postgres"), bin_dir=bin_dir()) as started:
         yield started
 
 

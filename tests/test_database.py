@@ -114,3 +114,10 @@ async def test_a_get_is_a_read(world: World) -> None:
     finally:
         await administer(world, f"DROP {policy}")
     assert (read.status_code, written.status_code) == (200, 404)
+
+
+async def test_hot_statements_compress_with_the_best_that_the_server_has(world: World) -> None:
+    offered = "SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'"
+    async with world.database.transaction(world.scope(), hot=True) as db:
+        used = await db.driver.fetchval("SHOW default_toast_compression")
+        assert used == ("lz4" if "lz4" in await db.driver.fetchval(offered) else "pglz")

@@ -9,6 +9,7 @@ import asyncpg
 import httpx
 
 from app import embedded
+from app.cli.local import bin_dir
 from tests.conftest import hook_stream
 from tests.servers import Server
 
@@ -58,7 +59,7 @@ def test_a_backup_restores_every_row(server: Server, tmp_path: Path) -> None:
     assert restored == written
     url = server.json("db", "url", *folder)["url"]
     original = asyncio.run(rows(url)), asyncio.run(walls(url))
-    with embedded.start(empty) as cluster:
+    with embedded.start(empty, bin_dir=bin_dir()) as cluster:
         copy = asyncio.run(rows(cluster.url)), asyncio.run(walls(cluster.url))
     assert {t: len(r) for t, r in original[0].items()} == written
     assert copy == original

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app import embedded
+from app.cli.local import bin_dir
 from tests.conftest import hook_stream
 from tests.servers import Server, start_server, stop_server
 
@@ -252,7 +253,7 @@ def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
         await connection.execute("UPDATE schema_migrations SET version_num = '9999'")
         await connection.close()
 
-    with embedded.start(server.data_dir) as cluster:
+    with embedded.start(server.data_dir, bin_dir=bin_dir()) as cluster:
         asyncio.run(pretend(cluster.url))
     done = server.run("serve", "--port", "0", *folder)
     assert done.returncode == 2
