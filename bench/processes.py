@@ -23,6 +23,7 @@ from bench.floor import SCHEMA
 
 READY_SECONDS = 60
 STOP_SECONDS = 20
+USED_SEGMENTS = 40  # of 16 MB
 COMMAND = (sys.executable, "-m", "app")
 FLOOR = (
     *(sys.executable, "-m", "uvicorn", "bench.floor:create_app", "--factory"),
@@ -81,6 +82,7 @@ def started() -> Iterator[Bench]:
         cluster = stack.enter_context(embedded.start(folder / "postgres"))
         data_dir = folder / "server"
         data_dir.mkdir()
+        asyncio.run(_use_for_a_while(cluster.url))
         floor_port, server_port = free_port(), free_port()
         floor_url = asyncio.run(create_database(cluster.url, "floor", SCHEMA))
         floor = stack.enter_context(running(*FLOOR, "--port", floor_port, database_url=floor_url))
@@ -118,6 +120,16 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+async def _use_for_a_while(url: str) -> None:
+    """A new PostgreSQL makes the files of its write-ahead log, for 25 ms each, while everybody
+    waits; one that has been used takes the old ones again. More than a run needs at a time."""
+    connection = await asyncpg.connect(url)
+    for _ in range(USED_SEGMENTS):
+        await connection.execute("SELECT pg_logical_emit_message(false, '', ''), pg_switch_wal()")
+    await connection.execute("CHECKPOINT")
+    await connection.close()
 
 
 async def create_database(url: str, name: str, schema: str = "SELECT") -> str:
