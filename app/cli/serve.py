@@ -62,6 +62,7 @@ def serve(host: str, port: int, data_dir: Path, workers: int, *, pgbouncer: bool
             access_log=False,
             log_level="warning",
             server_header=False,
+            proxy_headers=False,  # nothing here asks where a client is
             root_path=settings.root_path,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )

@@ -36,8 +36,10 @@ def if_match(headers: Headers) -> frozenset[str] | None:
 
 def not_modified(scope: HTTPScope, messages: list[Message]) -> list[Message]:
     """304 and nothing else when the client has this very version of a resource."""
+    if scope["method"] != "GET" or status_of(messages) != 200:
+        return messages
     header = Headers.from_scope(scope).get("if-none-match")
-    if header is None or scope["method"] != "GET" or status_of(messages) != 200:
+    if header is None:
         return messages
     headers = [
         pair

@@ -12,9 +12,11 @@ _KEPT_HEADERS = frozenset({b"content-type", b"location", b"etag"})
 
 async def repeated_request(scope: HTTPScope, receive: Receive) -> Keyed | None:
     """None for a request that makes no such promise."""
+    if scope["method"] != "POST":
+        return None
     headers = Headers.from_scope(scope)
     key = headers.get("idempotency-key")
-    if key is None or scope["method"] != "POST":
+    if key is None:
         return None
     query = scope["query_string"].decode("latin-1")
     path = f"{scope['path']}?{query}" if query else scope["path"]
