@@ -36,7 +36,7 @@ from app.web.metrics import PROMETHEUS, metrics
 from app.web.problems import EXCEPTION_HANDLERS
 from app.web.rate_limit import RateLimit
 from app.web.routes import ROUTES
-from app.web.unit import UnitOfWork, provide_current_scope, provide_db
+from app.web.unit import UnitOfWork, note_deadlock, provide_current_scope, provide_db
 
 
 def create_app(configuration: Settings | None = None) -> Envelope:
@@ -84,6 +84,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
             ],
             response_class=Answer,
             exception_handlers=EXCEPTION_HANDLERS,
+            after_exception=[note_deadlock],
             request_max_body_size=configuration.max_body_bytes,
             state=State(
                 {

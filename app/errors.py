@@ -1,9 +1,11 @@
 """What can go wrong, said once for every door. The docstring is the default message."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import asyncpg
+
+Cause = TypeVar("Cause", bound=BaseException)
 
 
 class FieldError:
@@ -134,10 +136,20 @@ def on_violation(constraint: str, error: Callable[[], AppError]) -> None:
 def violation(error: BaseException) -> AppError | None:
     """What a refused row means to a caller: as registered, or a plain Conflict. None when it was
     not a constraint that refused."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, asyncpg.IntegrityConstraintViolationError):
-        cause = cause.__cause__
-    return None if cause is None else from_violation(cause.constraint_name)
+    refused = _caused_by(error, asyncpg.IntegrityConstraintViolationError)
+    return None if refused is None else from_violation(refused.constraint_name)
+
+
+def is_deadlock(error: BaseException) -> bool:
+    """Whether PostgreSQL has ended one of several that waited for each other."""
+    return _caused_by(error, asyncpg.DeadlockDetectedError) is not None
+
+
+def _caused_by(error: BaseException | None, kind: type[Cause]) -> Cause | None:
+    """SQLAlchemy's errors have PostgreSQL's as their cause."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__
+    return error
 
 
 def from_violation(constraint: str | None) -> AppError:

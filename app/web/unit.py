@@ -7,8 +7,10 @@ need not wait for the end of its transaction, in which PostgreSQL refuses to wri
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -26,7 +28,7 @@ from app.contexts.accounts import Authenticator
 from app.contexts.idempotency import find_answer, store_answer
 from app.contexts.sessions import Appended
 from app.db import Database, Db
-from app.errors import Invalid, NotFound, Unauthenticated, Unavailable
+from app.errors import Invalid, NotFound, Unauthenticated, Unavailable, is_deadlock
 from app.schemas.base import MAX_BIGINT
 from app.schemas.sessions import InteractionInput
 from app.scope import Scope
@@ -35,6 +37,7 @@ from app.web.conditions import if_match, not_modified, status_of
 from app.web.rate_limit import RateLimit
 from app.web.repeats import repeated_request, replayed, stored_answer
 
+MAX_ATTEMPTS = 3
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -132,7 +135,8 @@ class UnitOfWork(ASGIMiddleware):
         reads = scope["method"] in _READS
         if not reads and not opt.get("viewers"):
             current_scope.require_write()
-        unit = Unit(
+        new_unit = partial(
+            Unit,
             self.database,
             current_scope,
             if_match(headers),
@@ -140,7 +144,11 @@ class UnitOfWork(ASGIMiddleware):
             hot=bool(opt.get("hot")),
             read_only=reads,
         )
-        scope["state"]["unit"] = unit
+        if not reads:
+            held = await self._write(scope, new_unit, receive, next_app)
+            await _send_all(scope, held, send)
+            return
+        unit = scope["state"]["unit"] = new_unit()
         if opt.get("stream"):
             await next_app(scope, receive, send)
             return
@@ -149,10 +157,6 @@ class UnitOfWork(ASGIMiddleware):
         except BaseException as error:
             await unit.end(error)
             raise
-        if not reads:
-            await unit.end()
-            await _send_all(scope, held, send)
-            return
         # A task starts when this one waits: after the answer, unless its taker is slow.
         ending = asyncio.create_task(unit.end())
         try:
@@ -160,6 +164,24 @@ class UnitOfWork(ASGIMiddleware):
         finally:
             with contextlib.suppress(Unavailable):  # what was read is read
                 await ending
+
+    async def _write(
+        self, scope: HTTPScope, new_unit: Callable[[], Unit], receive: Receive, next_app: ASGIApp
+    ) -> list[Message]:
+        """The answer, after the COMMIT. What PostgreSQL has ended for a deadlock has left nothing,
+        and is carried out again: who sends hooks does not try again."""
+        for attempt in itertools.count(1):
+            unit = scope["state"]["unit"] = new_unit()
+            try:
+                held = await self._carry_out(scope, unit, receive, next_app)
+                await unit.end()
+            except BaseException as error:
+                await unit.end(error)
+                if attempt == MAX_ATTEMPTS or not is_deadlock(error):
+                    raise
+            else:
+                return held
+        raise AssertionError("unreachable")
 
     async def _carry_out(
         self, scope: HTTPScope, unit: Unit, receive: Receive, next_app: ASGIApp
@@ -176,6 +198,8 @@ class UnitOfWork(ASGIMiddleware):
             held.append(message)
 
         await next_app(scope, receive, hold)
+        if (deadlock := scope["state"].pop("deadlock", None)) is not None:
+            raise deadlock
         # Litestar believes it is under way; until the COMMIT it can still become an error.
         ScopeState.from_scope(scope).response_started = False
         if status_of(held) >= 400:
@@ -212,6 +236,12 @@ def _refuse_nul(query: bytes) -> None:
         for name, value in parse_qsl(query.decode("latin-1")):
             if "\0" in f"{name}{value}":
                 raise Invalid.field(name, "must not contain NUL characters")
+
+
+async def note_deadlock(error: Exception, scope: ASGIScope) -> None:
+    """An answer has been made of it already when `UnitOfWork` is asked for another attempt."""
+    if is_deadlock(error):
+        scope["state"]["deadlock"] = error
 
 
 def unit_of(request: Request[Any, Any, Any]) -> Unit:
