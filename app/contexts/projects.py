@@ -65,8 +65,8 @@ async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpd
 
 async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
     """Its components and the tokens made for it go too; its work stays, without a project."""
-    scope.require_admin()
     project = await locked(db, scope.select(Project).where(Project.id == project_id))
+    scope.require_admin()
     # Agents, items, sessions: in the order in which hooks and claims lock them.
     for model in (Agent, WorkItem, Device, Orchestration, Run, SupervisorSession):
         await update_all(scope, db, model, model.project_id == project_id, project_id=None)
@@ -144,8 +144,8 @@ async def update_component(
 
 async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
     """Its sessions and child components stay, without it."""
-    scope.require_admin()
     component = await _locked_component(scope, db, component_id)
+    scope.require_admin()
     await update_all(
         scope,
         db,

@@ -193,8 +193,8 @@ def reopen_session(visitor: Visitor, session_id: int) -> Session:
 
 
 def move_session(visitor: Visitor, session_id: int, project_id: int | None) -> Session:
-    visitor.require(ADMINISTRATORS)
     session = visitor.session(session_id)
+    visitor.require(ADMINISTRATORS)
     if project_id is not None and not visitor.sees_project(project_id):
         raise Refused(422, "invalid")
     session.project_id = project_id
@@ -203,8 +203,8 @@ def move_session(visitor: Visitor, session_id: int, project_id: int | None) -> S
 
 
 def delete_session(visitor: Visitor, session_id: int) -> None:
-    visitor.require(ADMINISTRATORS)
     visitor.session(session_id)
+    visitor.require(ADMINISTRATORS)
     del visitor.account.sessions[session_id]
     for other in visitor.account.sessions.values():
         if other.parent_session_id == session_id:

@@ -14,8 +14,8 @@ def create_project(visitor: Visitor, slug: str) -> None:
 def delete_project(visitor: Visitor, project_id: int) -> None:
     """Its tokens go, its work stays without a project."""
     account = visitor.account
-    visitor.require(ADMINISTRATORS)
     visitor.require_project(project_id)
+    visitor.require(ADMINISTRATORS)
     del account.projects[project_id]
     for session in account.sessions.values():
         if session.project_id == project_id:

@@ -182,8 +182,8 @@ async def close_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSe
 
 async def delete_instance(scope: Scope, db: Db, instance_id: str) -> None:
     """Its commands, events and checkpoints go with it."""
-    scope.require_admin()
     instance = await lock_instance(scope, db, instance_id)
+    scope.require_admin()
     await db.session.delete(instance)
     _record(scope, db, instance, "deleted")
 

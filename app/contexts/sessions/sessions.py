@@ -76,8 +76,8 @@ async def update_session(
 
 async def delete_session(scope: Scope, db: Db, session_id: int) -> None:
     """Its history goes with it; sessions that it is the parent of stay."""
-    scope.require_admin()
     session = await _locked(scope, db, session_id)
+    scope.require_admin()
     is_child = Session.parent_session_id == session_id
     changes = {"parent_session_id": None, "version": Session.version + 1}
     await update_all(scope, db, Session, is_child, **changes)
@@ -121,8 +121,8 @@ async def reopen_session(scope: Scope, db: Db, session_id: int) -> Session:
 async def move_session(scope: Scope, db: Db, session_id: int, project_id: int | None) -> Session:
     """The one way to another project; the component stays behind. Raises Invalid for a project
     that is not visible."""
-    scope.require_admin()
     session = await _locked(scope, db, session_id)
+    scope.require_admin()
     await require_visible_project(scope, db, project_id)
     if session.project_id != project_id:
         session.project_id, session.component_id = project_id, None
