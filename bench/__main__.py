@@ -49,7 +49,7 @@ def _measure(bench: Bench, plan: Plan) -> dict[Key, Row]:
     rows: dict[Key, Row] = {}
     for number in range(plan.rounds):
         round_ = scenarios.round()
-        turns = _turns(scenarios, round_)
+        turns = _turns(scenarios, round_, number / plan.rounds)
         for scenario in itertools.chain(round_, *turns):
             key = scenario.name, scenario.clients
             rows.setdefault(
@@ -66,16 +66,18 @@ def _measure(bench: Bench, plan: Plan) -> dict[Key, Row]:
     return rows
 
 
-def _turns(scenarios: Scenarios, round_: list[Scenario]) -> list[list[Scenario]]:
-    """Those that share a floor and a number of clients follow it."""
+def _turns(scenarios: Scenarios, round_: list[Scenario], begin: float) -> list[list[Scenario]]:
+    """Those that share a floor and a number of clients follow it, each round from another of them
+    on: autovacuum, which comes every ten seconds, would always meet the same."""
 
     def key(scenario: Scenario) -> tuple[FloorKind, int]:
         return scenario.floor, scenario.clients
 
     return [
-        [scenarios.floor(floor, clients), *group]
+        [scenarios.floor(floor, clients), *group[first:], *group[:first]]
         for (floor, clients), members in itertools.groupby(sorted(round_, key=key), key=key)
         for group in [list(members)]
+        for first in [int(begin * len(group))]
     ]
 
 
