@@ -48,21 +48,29 @@ def record(
     project_id: int | None = None,
     **payload: object,
 ) -> None:
-    """Buffered; `transaction()` numbers and writes all events of the transaction at its end.
+    """Buffered; `transaction()` numbers and writes all events of the transaction at its end."""
+    db.events.append(event(scope, name, entity_id, project_id=project_id, **payload))
 
-    `name` is `<entity kind>.<what happened>`; the payload holds ids, states and counts, never
+
+def event(
+    scope: Scope,
+    name: str,
+    entity_id: object,
+    *,
+    project_id: int | None = None,
+    **payload: object,
+) -> FeedEvent:
+    """`name` is `<entity kind>.<what happened>`; the payload holds ids, states and counts, never
     bodies. `project_id` decides which project-scoped readers see the event.
     """
-    db.events.append(
-        FeedEvent(
-            name=name,
-            entity_kind=name.partition(".")[0],
-            entity_id=str(entity_id),
-            project_id=project_id,
-            user_id=scope.user_id,
-            token_id=scope.token_id,
-            payload=msgspec.Raw(msgspec.json.encode(payload)),
-        )
+    return FeedEvent(
+        name=name,
+        entity_kind=name.partition(".")[0],
+        entity_id=str(entity_id),
+        project_id=project_id,
+        user_id=scope.user_id,
+        token_id=scope.token_id,
+        payload=msgspec.Raw(msgspec.json.encode(payload)),
     )
 
 

@@ -89,6 +89,7 @@ class Appends:
 
     async def _append_all(self, scope: Scope, lane: _Lane) -> None:
         """One transaction after the other until nobody waits, or until an error."""
+        loop = asyncio.get_running_loop()
         group, following, committing = self._next(scope, lane), None, False
         try:
             async with self._database.transaction(scope, hot=True) as db:
@@ -96,7 +97,8 @@ class Appends:
                 while lane.queue:
                     following, committing = self._next(scope, lane), True
                     await self._database.commit_and_begin(db)
-                    self._settle(scope, lane, group)
+                    # As soon as the database is busy again.
+                    loop.call_soon(self._settle, scope, lane, group)
                     group, following, committing = following, None, False
                     await self._store(scope, db, group)
                 committing = True
@@ -124,9 +126,8 @@ class Appends:
         group.answers = await sessions.append_together(
             scope, db, self._memory, group.postings, group.plan
         )
-        for waiting, answer in zip(group.waiting, group.answers, strict=True):
-            if answer is not None:
-                _answer(waiting, answer)
+        # The COMMIT goes first: answers are written during it.
+        asyncio.get_running_loop().call_soon(_answer_all, group)
 
     def _settle(
         self, scope: Scope, lane: _Lane, group: _Group, error: Exception | None = None
@@ -159,6 +160,12 @@ class Appends:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _answer_all(group: _Group) -> None:
+    for waiting, answer in zip(group.waiting, group.answers, strict=True):
+        if answer is not None:
+            _answer(waiting, answer)
 
 
 def _answer(waiting: _Waiting, answer: Appended | AppError) -> None:

@@ -4,7 +4,7 @@ Those that many requests bring together are planned from what the last append le
 sessions, while the database is busy with something else, and take one statement.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,12 +13,13 @@ from msgspec import UNSET
 from app.contexts.sessions import history
 from app.contexts.sessions.documents import digest, shown, stored_interaction
 from app.contexts.sessions.history import Extension, LockedSession
-from app.contexts.sessions.interactions import record
+from app.contexts.sessions.interactions import event
 from app.contexts.sessions.memory import Memory
 from app.contexts.sessions.sessions import session_ended
 from app.db import Db
 from app.documents import is_clean
 from app.errors import AppError, Conflict, NotFound
+from app.recording import FeedEvent
 from app.schemas.sessions import InteractionInput, StoredInteraction
 from app.scope import Scope
 
@@ -39,8 +40,10 @@ class Plan(NamedTuple):
     """What postings come to. None answers one whose session is missing."""
 
     answers: Sequence[Appended | AppError | None]
-    new: Sequence[Extension]
+    events: Sequence[FeedEvent]
     """One for each posting that adds something."""
+    session_ids: Set[int]
+    """Those that something is added to."""
     parameters: Sequence[Any]
     """Of `history.store`, for the sessions of all of them."""
 
@@ -63,8 +66,8 @@ async def append_interactions(
     [answer] = plan.answers
     if not isinstance(answer, Appended):
         raise answer or NotFound
-    if plan.new:
-        _record(scope, db, plan)
+    if plan.events:
+        db.events += plan.events
         await history.store(db, plan.parameters)
     return _shown(answer)
 
@@ -95,10 +98,10 @@ async def append_together(
         sessions = memory.recall(scope, wanted)
         sessions |= await history.lock_free(scope, db, sorted(wanted - sessions.keys()))
         plan = await _plan_with_ids(scope, db, sessions, postings)
-    if plan.new:
-        _record(scope, db, plan)
+    if plan.events:
+        db.events += plan.events
         left = await history.store_last(db, plan.parameters)
-        missing = {extension.session.id for extension in plan.new} - {row.id for row in left}
+        missing = plan.session_ids - {row.id for row in left}
         if missing:
             memory.doubt(scope, missing)
             raise Outdated
@@ -123,7 +126,7 @@ def _plan(
     known: Mapping[int, dict[UUID, StoredInteraction]],
 ) -> Plan:
     answers: list[Appended | AppError | None] = []
-    new: list[Extension] = []
+    events: list[FeedEvent] = []
     together: dict[int, list[StoredInteraction]] = {}
     for session_id, posted in postings:
         session = sessions.get(session_id)
@@ -141,9 +144,9 @@ def _plan(
             before = together.setdefault(session_id, [])
             history.number(session, added, after=len(before))
             before += added
-            new.append(Extension(session, added))
+            events.append(event(scope, session, added))
     extensions = [Extension(sessions[key], added) for key, added in together.items()]
-    return Plan(answers, new, history.storing(scope, extensions))
+    return Plan(answers, events, together.keys(), history.storing(scope, extensions))
 
 
 def _documents(
@@ -172,11 +175,6 @@ def _documents(
     if new and session.status != "active":
         raise session_ended(session.status)
     return documents, new
-
-
-def _record(scope: Scope, db: Db, plan: Plan) -> None:
-    for session, added in plan.new:
-        record(scope, db, session, added)
 
 
 def _shown(answer: Appended) -> Appended:

@@ -9,6 +9,7 @@ from app.contexts.sessions.documents import shown
 from app.contexts.sessions.history import LockedSession, Window
 from app.db import Db
 from app.errors import NotFound
+from app.recording import FeedEvent
 from app.schemas.sessions import StoredInteraction
 from app.scope import Scope
 
@@ -31,10 +32,15 @@ def record(
     scope: Scope, db: Db, session: LockedSession, interactions: Sequence[StoredInteraction]
 ) -> None:
     """One event for what came together."""
+    db.events.append(event(scope, session, interactions))
+
+
+def event(
+    scope: Scope, session: LockedSession, interactions: Sequence[StoredInteraction]
+) -> FeedEvent:
     last = interactions[-1]
-    feed.record(
+    return feed.event(
         scope,
-        db,
         "interaction.created" if last.result is None else "interaction.completed",
         last.id,
         project_id=session.project_id,
