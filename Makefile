@@ -55,11 +55,12 @@ $(PEERS)/.installed: requirements-peers.txt
 bench-peers: $(VENV)/.dev $(PEERS)/.installed ## Measure beside the libraries that also keep sessions
 	$(BIN)/python -m bench.peers
 
+# google-adk asks for a package with an extra: pip takes its newest unless the extra is pinned too.
 lock: $(VENV)/.dev ## Rewrite the hashed requirements
 	$(COMPILE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) --extra otel --constraint requirements.txt --output-file requirements-otel.txt pyproject.toml
 	$(COMPILE) --extra otel --extra dev --constraint requirements-otel.txt --output-file requirements-dev.txt pyproject.toml
-	$(COMPILE) --output-file requirements-peers.txt bench/peers/requirements.in
+	$(COMPILE) --no-strip-extras --output-file requirements-peers.txt bench/peers/requirements.in
 
 clean: ## Remove environments and caches (never a data folder)
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

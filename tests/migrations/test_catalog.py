@@ -17,6 +17,9 @@ async def fetch(database: Database, statement: str, *parameters: object) -> list
         return [tuple(row) for row in await db.driver.fetch(statement, *parameters)]
 
 
+OF_SESSION = (
+    "FOREIGN KEY (account_id, session_id) REFERENCES sessions(account_id, id) ON DELETE CASCADE"
+)
 COLUMNS = """
 SELECT column_name, data_type, is_nullable = 'YES', column_default
 FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1
@@ -64,6 +67,9 @@ async def test_session_fields(database: Database) -> None:
             "ck_sessions_status",
             "CHECK ((status = ANY (ARRAY['active'::text, 'complete'::text, 'failed'::text])))",
         ),
+        # All that these two tables refer to: through their session also the account.
+        ("fk_interaction_pages_session", OF_SESSION),
+        ("fk_interaction_keys_session", OF_SESSION),
         ("ck_sessions_agent", "CHECK ((agent = 'claude_code'::text))"),
         (
             "ck_sessions_environment",
