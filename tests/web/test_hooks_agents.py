@@ -49,6 +49,19 @@ async def test_a_run_of_gemini(world: World) -> None:
     assert told["result"]["timestamp"] == "2026-11-21T08:05:00.421000Z"
 
 
+async def test_a_time_that_utc_does_not_have_is_none(world: World) -> None:
+    """In the year 0 or 10000 of UTC: the interaction is kept, at the server's own time."""
+    client = world.client()
+    times = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-21T09:00:00+01:00"]
+    for number, time in enumerate(times):
+        changes = {"timestamp": time, "tool_input": {"command": f"echo {number}"}}
+        await post_all(client, "gemini", [recorded("gemini", "BeforeTool", **changes)])
+    session = await session_of(client, GEMINI)
+    told = [one["command"]["timestamp"] for one in session["interactions"]]
+    assert session["inserted_at"] <= min(told[:2]) <= max(told[:2]) <= session["updated_at"]
+    assert told[2] == "2026-11-21T08:00:00Z"
+
+
 async def test_equal_calls_of_gemini_end_oldest_first(world: World) -> None:
     client = world.client()
     shown = [{"returnDisplay": text} for text in ("one", "two")]

@@ -48,12 +48,12 @@ def told(event: Event, seen: Observation, handlers: Mapping[str, Handler]) -> Ob
 
 
 def moment(value: Any) -> datetime.datetime | None:
-    """An RFC 3339 time; None for anything else."""
+    """An RFC 3339 time, in UTC; None for anything else, and for a year that UTC does not have."""
     try:
         parsed = msgspec.convert(value, datetime.datetime)
-    except msgspec.ValidationError:
+        return None if parsed.tzinfo is None else parsed.astimezone(datetime.UTC)
+    except (msgspec.ValidationError, OverflowError):
         return None
-    return parsed if parsed.tzinfo is not None else None
 
 
 def fingerprint(value: Any) -> str:
