@@ -33,6 +33,7 @@ from app.web.body import ApiRequest
 from app.web.documentation import DocumentationPage
 from app.web.envelope import Envelope
 from app.web.metrics import PROMETHEUS, metrics
+from app.web.operations import HEADERS
 from app.web.problems import EXCEPTION_HANDLERS
 from app.web.rate_limit import RateLimit
 from app.web.routes import ROUTES
@@ -133,18 +134,14 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="agent-sessions",
         version=package.__version__,
-        description=(
-            "The server where a company's AI coding agents keep their sessions.\n\n"
-            "Every request may name a project (`X-Project`: an id, a slug, or `*`), every POST an "
-            "`Idempotency-Key`, every write the version it is about (`If-Match`), and every GET of "
-            "one resource the version that is known already (`If-None-Match`)."
-        ),
+        description="The server where a company's AI coding agents keep their sessions.",
         openapi_router=Router(
             "/", route_handlers=[], opt={"public": True}, include_in_schema=False
         ),
         render_plugins=[JsonRenderPlugin(path="/openapi.json"), DocumentationPage()],
         components=Components(
-            security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
+            security_schemes={"token": SecurityScheme(type="http", scheme="bearer")},
+            parameters=HEADERS,
         ),
         security=[{"token": []}],
     )

@@ -40,6 +40,7 @@ async def stream_events(
     after: Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)] = None,
     session_id: Annotated[int | None, QueryParameter(ge=1, le=MAX_BIGINT)] = None,
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
+    project: Annotated[str | None, HeaderParameter(name="X-Project")] = None,
 ) -> Stream:
     """`id` is the sequence, `event` the name, `data` the event as `GET /api/feed` shows it.
 
@@ -51,7 +52,8 @@ async def stream_events(
     state = request.app.state
     follower = Follower(state.database, state.hub, current_scope, session_id)
     events = follower.follow(after)
-    stream = _while_allowed(events, state.authenticator, request)
+    token = request.headers["authorization"].partition(" ")[2].strip()
+    stream = _while_allowed(events, state.authenticator, token, project)
     return Stream(stream, media_type="text/event-stream; charset=utf-8", headers=_HEADERS)
 
 
@@ -130,11 +132,9 @@ class Follower:
 
 
 async def _while_allowed(
-    chunks: AsyncGenerator[bytes], authenticator: Authenticator, request: Request[Any, Any, Any]
+    chunks: AsyncGenerator[bytes], authenticator: Authenticator, token: str, project: str | None
 ) -> AsyncIterator[bytes]:
     """Ends with the token's validity, and pings through silence."""
-    token = request.headers["authorization"].partition(" ")[2].strip()
-    project = request.headers.get("x-project")
     checked = pinged = time.monotonic()
     async with contextlib.aclosing(chunks):
         async for chunk in chunks:

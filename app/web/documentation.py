@@ -23,11 +23,12 @@ class DocumentationPage(OpenAPIRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         info = openapi_schema["info"]
+        headers = openapi_schema["components"]["parameters"]
         groups: dict[str, list[str]] = {}
         for path, item in openapi_schema["paths"].items():
             for method, operation in item.items():
                 tag = (operation.get("tags") or ["other"])[0]
-                groups.setdefault(tag, []).append(_operation(method, path, operation))
+                groups.setdefault(tag, []).append(_operation(method, path, operation, headers))
         sections = "".join(
             f"<h2>{escape(tag)}</h2>{''.join(operations)}" for tag, operations in groups.items()
         )
@@ -47,12 +48,19 @@ class DocumentationPage(OpenAPIRenderPlugin):
         ).encode()
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+def _operation(
+    method: str, path: str, operation: dict[str, Any], headers: dict[str, dict[str, Any]]
+) -> str:
+    """`headers` are those that an operation only refers to, by their names."""
+    described = (
+        headers[p["$ref"].rpartition("/")[2]] if "$ref" in p else p
+        for p in operation.get("parameters") or []
+    )
     parameters = "".join(
         f"<tr><td><code>{escape(p['name'])}</code><td>{escape(p['in'])}"
         f"<td><code>{escape(_compact(p.get('schema')))}</code>"
         f"<td>{escape(p.get('description') or '')}"
-        for p in operation.get("parameters") or []
+        for p in described
     )
     body = operation.get("requestBody")
     responses = "".join(

@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
@@ -10,7 +9,6 @@ import msgspec
 from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import QueryParameter
 
 from app.errors import Invalid
@@ -18,6 +16,7 @@ from app.schemas.base import MAX_BIGINT, MAX_PAGE, Instant
 from app.web.answers import Answer
 from app.web.body import refuse_fields
 from app.web.conditions import has_version
+from app.web.operations import operation_with
 from app.web.problems import MEDIA_TYPE, Problem
 
 Out = TypeVar("Out")
@@ -55,20 +54,6 @@ _DECORATORS: dict[str, Any] = {
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-@dataclass
-class DescribedOperation(Operation):
-    """Litestar describes every body as required, also one that a verb can do without."""
-
-    def __post_init__(self) -> None:
-        if isinstance(self.request_body, RequestBody):
-            schemas = [content.schema for content in self.request_body.content.values()]
-            self.request_body.required = not any(
-                isinstance(schema, Schema)
-                and Schema(type=OpenAPIType.NULL) in (schema.one_of or ())
-                for schema in schemas
-            )
-
-
 def route(
     method: str,
     path: str,
@@ -81,12 +66,15 @@ def route(
     """`also` are the other successful statuses, and the 409 and 502 of routes that have them. Any
     POST has a 409: its Idempotency-Key may be in use."""
     statuses = {401, 403, 404, 422, 429, 503}
+    headers = [] if options.get("public") else ["X-Project"]
     if method in _WITH_BODY:
         statuses |= {400, 413, 415}
     if method != "GET":
         statuses.add(412)
+        headers.append("If-Match")
     if method == "POST":
         statuses.add(409)
+        headers.append("Idempotency-Key")
     errors = {s for s in also if s >= 400} | statuses
     responses = {
         s: ResponseSpec(
@@ -105,12 +93,13 @@ def route(
             options["before_request"] = refuse_fields
         if method == "GET" and has_version(function.__annotations__["return"]):
             responses[304] = ResponseSpec(None, description="Still the version in If-None-Match.")
+            headers.append("If-None-Match")
         name = function.__name__
         handler: HTTPRouteHandler = _DECORATORS[method](
             path,
             status_code=status,
             operation_id=name,
-            operation_class=DescribedOperation,
+            operation_class=operation_with(*headers),
             summary=name.replace("_", " ").capitalize(),
             tags=[tag],
             responses=responses,

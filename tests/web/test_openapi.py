@@ -78,6 +78,23 @@ async def test_what_has_a_version_may_be_unchanged(document: dict[str, Any]) -> 
     assert not {"get_agent", "get_interaction", "list_sessions", "get_meta"} & unchanged
 
 
+async def test_headers_are_declared_where_they_mean_something(document: dict[str, Any]) -> None:
+    taken: dict[str, set[str]] = {
+        name: {p["$ref"].rpartition("/")[2] for p in found.get("parameters", ()) if "$ref" in p}
+        for name, found in operations(document).items()
+    }
+    assert taken["get_session"] == {"X-Project", "If-None-Match"}
+    assert taken["list_sessions"] == {"X-Project"}
+    assert taken["create_session"] == {"X-Project", "If-Match", "Idempotency-Key"}
+    assert taken["update_session"] == {"X-Project", "If-Match"}
+    assert taken["health_live"] == set()
+    described = document["components"]["parameters"]
+    assert set().union(*taken.values()) == set(described)
+    assert {(name, "header") for name in described} == {
+        (parameter["name"], parameter["in"]) for parameter in described.values()
+    }
+
+
 async def test_internal_fields_are_not_shown(document: dict[str, Any]) -> None:
     assert "posted" not in document["components"]["schemas"]["Interaction"]["properties"]
     assert "sealed_count" not in str(document)
@@ -88,5 +105,6 @@ async def test_the_page_needs_no_network(world: World) -> None:
         response = await world.client("none").get(path)
         assert response.status_code == 200
         assert response.headers["content-type"] == "text/html; charset=utf-8"
-        assert "append_interactions" in response.text or "Append interactions" in response.text
+        assert "Append interactions" in response.text
+        assert "If-None-Match" in response.text
         assert not re.search(r"<script|(?:src|href)=['\"]?https?:", response.text)
