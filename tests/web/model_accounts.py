@@ -84,13 +84,20 @@ def create_token(visitor: Visitor, scopes: list[str], project_id: int | None) ->
     return wanted
 
 
+def visible_tokens(visitor: Visitor) -> list[Token]:
+    """One's own, or everybody's; to a token made for one project, those of that project."""
+    project_id = visitor.token.project_id
+    return [
+        token
+        for token in visitor.account.tokens.values()
+        if (visitor.role in ADMINISTRATORS or token.user_id == visitor.member.user_id)
+        and project_id in {None, token.project_id}
+    ]
+
+
 def revoke_token(visitor: Visitor, token_id: int) -> Token:
-    token, own = visitor.account.tokens.get(token_id), visitor.token.project_id
-    if (
-        token is None
-        or (token.user_id != visitor.member.user_id and visitor.role not in ADMINISTRATORS)
-        or own not in {None, token.project_id}
-    ):
+    token = visitor.account.tokens.get(token_id)
+    if token is None or token not in visible_tokens(visitor):
         raise Refused(404, "not_found")
     token.is_revoked = True
     return token
