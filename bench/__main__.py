@@ -1,7 +1,6 @@
-"""`make bench`: the server beside its floor, in turns, so that noise meets both alike."""
+"""`make bench`: each measurement beside one of its floor, so that noise meets both alike."""
 
 import argparse
-import itertools
 import signal
 import sys
 import time
@@ -12,8 +11,8 @@ import msgspec
 
 from bench import fleet, growth, redaction
 from bench.processes import Bench, started
-from bench.report import Key, Report, Row
-from bench.scenarios import FULL, QUICK, FloorKind, Group, Plan, Scenario, Scenarios
+from bench.report import Key, Pair, Report, Row
+from bench.scenarios import FULL, QUICK, Group, Plan, Scenario, Scenarios
 from bench.seed import fill_floor, settle
 
 
@@ -48,37 +47,25 @@ def _measure(bench: Bench, plan: Plan) -> dict[Key, Row]:
     scenarios = Scenarios(bench, plan)
     rows: dict[Key, Row] = {}
     for number in range(plan.rounds):
-        round_ = scenarios.round()
-        turns = _turns(scenarios, round_, number / plan.rounds)
-        for scenario in itertools.chain(round_, *turns):
-            key = scenario.name, scenario.clients
-            rows.setdefault(
-                key, Row(name=key[0], clients=key[1], floor=scenario.floor, measurements=[])
-            )
+        order = _turned(scenarios.round(), number / plan.rounds)
         settle(bench.database_url)
         _progress(begun, f"round {number + 1} of {plan.rounds}")
-        for turn in turns:
-            # There and back: what drifts meanwhile meets the first and the last alike.
-            for scenario in (*turn, *reversed(turn)):
-                measurement = bench.load.measure(scenario.job(plan.seconds))
-                rows[scenario.name, scenario.clients].measurements.append(measurement)
+        # There and back: what drifts meanwhile meets the first and the last alike.
+        for scenario in (*order, *reversed(order)):
+            floor = scenarios.floor(scenario.floor, scenario.clients)
+            pair = [bench.load.measure(one.job(plan.seconds)) for one in (floor, scenario)]
+            key = scenario.name, scenario.clients
+            row = rows.setdefault(key, Row(name=key[0], clients=key[1], pairs=[]))
+            row.pairs.append(Pair(*pair))
     _progress(begun, "done")
     return rows
 
 
-def _turns(scenarios: Scenarios, round_: list[Scenario], begin: float) -> list[list[Scenario]]:
-    """Those that share a floor and a number of clients follow it, each round from another of them
-    on: autovacuum, which comes every ten seconds, would always meet the same."""
-
-    def key(scenario: Scenario) -> tuple[FloorKind, int]:
-        return scenario.floor, scenario.clients
-
-    return [
-        [scenarios.floor(floor, clients), *group[first:], *group[:first]]
-        for (floor, clients), members in itertools.groupby(sorted(round_, key=key), key=key)
-        for group in [list(members)]
-        for first in [int(begin * len(group))]
-    ]
+def _turned(round_: list[Scenario], begin: float) -> list[Scenario]:
+    """Each round begins with another: autovacuum, which comes every ten seconds, would always meet
+    the same."""
+    first = int(begin * len(round_))
+    return round_[first:] + round_[:first]
 
 
 def _progress(begun: float, what: str) -> None:
