@@ -1,7 +1,6 @@
 """How long a hook event takes to be answered: recorded sessions of Claude Code, told many times
 under new names. python -m bench.hook_events"""
 
-import http.client
 import time
 from pathlib import Path
 from statistics import median
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
+from bench.caller import Caller
 from bench.client import Job
 from bench.processes import Bench, started
 from bench.scenarios import BODY
@@ -42,11 +42,7 @@ def main() -> None:
 
 def _tell(bench: Bench, recorded: list[list[dict[str, Any]]], seconds: float) -> list[float]:
     """Milliseconds of each answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", bench.server.port)
-    headers = {
-        "Authorization": f"Bearer {bench.server.token}",
-        "Content-Type": "application/json",
-    }
+    caller = Caller(bench.server)
     taken: list[float] = []
     deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline:
@@ -56,13 +52,9 @@ def _tell(bench: Bench, recorded: list[list[dict[str, Any]]], seconds: float) ->
                 renamed = {n: f"{event[n]}-{suffix}" for n in NAMES if event.get(n)}
                 body = msgspec.json.encode({**event, **renamed})
                 begun = time.perf_counter()
-                connection.request("POST", "/api/hooks/claude-code", body, headers)
-                answer = connection.getresponse()
-                answer.read()
+                caller.post("/api/hooks/claude-code", body)
                 taken.append(1e3 * (time.perf_counter() - begun))
-                if answer.status != http.HTTPStatus.NO_CONTENT:
-                    raise RuntimeError(f"{answer.status} to {event['hook_event_name']}")
-    connection.close()
+    caller.close()
     return taken
 
 
