@@ -248,6 +248,7 @@ def test_what_is_clean_hides_nothing(document: object) -> None:
 
 
 @given(documents)
+@example(["", "PASSWORD='[REDACTED:"])  # what ends a text stands before none of its words
 def test_redacted_document_is_stable(document: object) -> None:
     redacted = redact_document(document)
     assert redact_document(redacted) is redacted

@@ -138,7 +138,7 @@ def _assigned(text: str, match: re.Match[str]) -> Span | None:
     before = text[max(0, end - _KEY_REACH) : end]
     identifier = before[len(before.rstrip(_KEY_CHARACTERS)) :]
     begin = end - len(identifier)
-    if text.startswith("[REDACTED:", begin - 10):  # the name in a marker is no key
+    if text.endswith("[REDACTED:", 0, begin):  # the name in a marker is no key
         return None
     previous = text[begin - 1 : begin]
     if previous == "\\":  # the n of a written line break
