@@ -13,6 +13,7 @@ from app.contexts.projects import create_project
 from app.contexts.sessions import Appended, Memory, Outdated, Posting, history
 from app.contexts.sessions.documents import stored_interaction
 from app.contexts.sessions.history import Extension
+from app.contexts.sessions.locking import lock
 from app.errors import NotFound
 from app.schemas.projects import ProjectCreate
 from app.schemas.sessions import CommandInput, InteractionInput
@@ -164,7 +165,7 @@ async def test_one_secret_among_many_is_the_only_one_redacted(world: World) -> N
 async def test_what_is_locked_is_stored_or_refused(world: World) -> None:
     session_id, scope = await session_of(world), world.scope()
     async with world.db() as db:
-        session = await history.lock(scope, db, session_id)
+        session = await lock(scope, db, session_id)
         for seq, expected in ((1, nullcontext()), (2, pytest.raises(RuntimeError))):
             document = stored_interaction(NEW, session.now)
             document.seq = seq
@@ -179,7 +180,7 @@ async def test_a_remembered_session_that_is_held_holds_up_nobody_else(world: Wor
     for _ in range(8):  # the next one seals a page
         assert (await client.post(held, json=COMMAND)).status_code == 201
     async with world.db() as db:
-        await history.lock(world.scope(), db, int(held.split("/")[3]))
+        await lock(world.scope(), db, int(held.split("/")[3]))
         waiting = [asyncio.create_task(client.post(held, json=COMMAND)) for _ in range(2)]
         async with asyncio.timeout(0.9):  # a deadlock would be found after a second
             for _ in range(5):

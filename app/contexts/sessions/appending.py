@@ -12,8 +12,9 @@ from msgspec import UNSET
 
 from app.contexts.sessions import history
 from app.contexts.sessions.documents import digest, shown, stored_interaction
-from app.contexts.sessions.history import Extension, LockedSession
+from app.contexts.sessions.history import Extension
 from app.contexts.sessions.interactions import event
+from app.contexts.sessions.locking import LockedSession, lock, lock_free
 from app.contexts.sessions.memory import Memory
 from app.contexts.sessions.sessions import session_ended
 from app.db import Db
@@ -61,7 +62,7 @@ async def append_interactions(
     `session_ended` when something new comes to a session that is not active.
     """
     scope.require_write()
-    sessions = {session_id: await history.lock(scope, db, session_id)}
+    sessions = {session_id: await lock(scope, db, session_id)}
     plan = await _plan_with_ids(scope, db, sessions, [Posting(session_id, posted)])
     [answer] = plan.answers
     if not isinstance(answer, Appended):
@@ -96,7 +97,7 @@ async def append_together(
     if plan is None:
         wanted = {posting.session_id for posting in postings}
         sessions = memory.recall(scope, wanted)
-        sessions |= await history.lock_free(scope, db, sorted(wanted - sessions.keys()))
+        sessions |= await lock_free(scope, db, sorted(wanted - sessions.keys()))
         plan = await _plan_with_ids(scope, db, sessions, postings)
     if plan.events:
         db.events += plan.events

@@ -1,5 +1,7 @@
 """What the steps of a session's workflow are told about it."""
 
+from app.contexts.sessions import statements
+from app.contexts.sessions.locking import LockedTail, lock_row, tail_of
 from app.contexts.sessions.types.definition import (
     ComponentFacts,
     ProjectFacts,
@@ -7,25 +9,13 @@ from app.contexts.sessions.types.definition import (
     StepContext,
 )
 from app.db import Db
-from app.schemas.sessions import Interaction
 from app.scope import Scope
 
-_FACTS = """
-SELECT s.id, s.type, s.title, s.environment, s.state,
-       p.name AS project_name, p.module_name AS project_module_name,
-       p.description AS project_description, p.settings,
-       c.name AS component_name, c.type AS component_type,
-       c.module_name AS component_module_name, c.description AS component_description
-FROM sessions AS s
-LEFT JOIN projects AS p ON p.account_id = $1 AND p.id = s.project_id
-LEFT JOIN components AS c ON c.account_id = $1 AND c.id = s.component_id
-WHERE s.account_id = $1 AND s.id = $2
-"""
 
-
-async def gather(scope: Scope, db: Db, session_id: int, last: Interaction | None) -> StepContext:
-    """The session must be locked, so that what it says still holds when the step is stored."""
-    row = await db.fetch_one(_FACTS, scope.account_id, session_id)
+async def lock_facts(scope: Scope, db: Db, session_id: int) -> tuple[LockedTail, StepContext]:
+    """Under its lock, so that what the session says still holds when the step is stored; `last` is
+    for the caller to find. Raises NotFound."""
+    row = await lock_row(scope, db, session_id, statements.LOCK_FACTS)
     project = component = None
     if row["project_name"] is not None:
         project = ProjectFacts(
@@ -48,4 +38,5 @@ async def gather(scope: Scope, db: Db, session_id: int, last: Interaction | None
         environment=row["environment"],
         state=row["state"],
     )
-    return StepContext(session=session, project=project, component=component, last=last)
+    context = StepContext(session=session, project=project, component=component, last=None)
+    return tail_of(row), context

@@ -6,7 +6,6 @@ Nothing outside this module knows that pages exist. Every write holds the lock o
 row; `seq` numbers interactions 1, 2, 3… without a gap.
 """
 
-import datetime
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -16,6 +15,7 @@ import msgspec
 
 from app.contexts.sessions import statements
 from app.contexts.sessions.documents import shown, summary
+from app.contexts.sessions.locking import LockedSession, LockedTail
 from app.contexts.sessions.packing import Packing, pack
 from app.db import Db
 from app.errors import NotFound
@@ -26,21 +26,6 @@ from app.scope import Scope
 _decode = msgspec.json.Decoder(list[StoredInteraction]).decode
 _encode = msgspec.json.Encoder().encode
 _seq = operator.attrgetter("seq")
-
-
-class LockedSession(NamedTuple):
-    """What must be known of a session to go on with it: of its row that stays locked until the
-    transaction ends, or as it is remembered (`memory`)."""
-
-    id: int
-    status: str
-    type: str
-    project_id: int | None
-    version: int
-    interaction_count: int
-    now: datetime.datetime
-    tail_count: int
-    tail_bytes: int
 
 
 class Window(NamedTuple):
@@ -57,31 +42,6 @@ class Extension(NamedTuple):
 
     session: LockedSession
     documents: Sequence[StoredInteraction]
-
-
-async def lock(scope: Scope, db: Db, session_id: int) -> LockedSession:
-    """Raises NotFound. Whoever holds the lock decides what comes next in this session."""
-    rows = await _lock(scope, db, [session_id], statements.LOCK)
-    if not rows:
-        raise NotFound
-    db.require_version(str(rows[0].version))
-    return rows[0]
-
-
-async def lock_free(scope: Scope, db: Db, session_ids: Sequence[int]) -> dict[int, LockedSession]:
-    """Those of the sessions that exist and that nobody else holds at this moment.
-
-    Never waiting, it neither holds up the others nor takes part in a deadlock.
-    """
-    rows = await _lock(scope, db, session_ids, statements.LOCK_FREE) if session_ids else []
-    return {session.id: session for session in rows}
-
-
-async def _lock(
-    scope: Scope, db: Db, session_ids: Sequence[int], statement: str
-) -> list[LockedSession]:
-    parameters = scope.account_id, session_ids, scope.strict_project_id
-    return [LockedSession(*row) for row in await db.driver.fetch(statement, *parameters)]
 
 
 async def append(
@@ -139,9 +99,11 @@ def _parameters(
     return [scope.account_id, *zip(*rows, strict=True), *page_columns]
 
 
-async def store(db: Db, parameters: Sequence[Any]) -> None:
-    """All sessions at the price of one, under their locks."""
-    sessions = await db.driver.fetch(statements.STORE, *parameters)
+async def store(db: Db, parameters: Sequence[Any], *, last: bool = False) -> None:
+    """All sessions at the price of one, under their locks; as the `last` statement of its
+    transaction with its events."""
+    fetch = db.fetch_last if last else db.driver.fetch
+    sessions = await fetch(statements.STORE, *parameters)
     if len(sessions) < len(parameters[1]):
         raise RuntimeError("a session is not as it was when it was locked")
 
@@ -157,33 +119,48 @@ async def store_last(db: Db, parameters: Sequence[Any]) -> list[LockedSession]:
 
 
 async def find(
-    scope: Scope, db: Db, session_id: int, ids: Sequence[UUID]
+    scope: Scope, db: Db, tail: LockedTail, ids: Collection[UUID]
 ) -> dict[UUID, StoredInteraction]:
-    """Those of the ids that the session has, digests included; one object for each. A session that
-    does not exist has none."""
-    found = await find_in_all(scope, db, {session_id: ids})
-    return found[session_id]
+    """Those of the ids that the session has, digests included; one object for each."""
+    found = await _find(scope, db, {tail.session.id: tail.documents}, {tail.session.id: ids})
+    return found[tail.session.id]
 
 
 async def find_in_all(
     scope: Scope, db: Db, wanted: Mapping[int, Collection[UUID]]
 ) -> dict[int, dict[UUID, StoredInteraction]]:
-    """As `find`, for several sessions; only the sealed pages are read one by one."""
+    """As `find`, for several sessions, locked or not; one that does not exist has none."""
     found: dict[int, dict[UUID, StoredInteraction]] = {session_id: {} for session_id in wanted}
     asked = [session_id for session_id, ids in wanted.items() if ids]
-    if not asked:
+    if asked:
+        parameters = scope.account_id, asked, scope.strict_project_id
+        rows = await db.driver.fetch(statements.TAILS, *parameters)
+        tails = {row["id"]: _decode(row["interactions"]) for row in rows}
+        found |= await _find(scope, db, tails, wanted)
+    return found
+
+
+async def _find(
+    scope: Scope,
+    db: Db,
+    tails: Mapping[int, list[StoredInteraction]],
+    wanted: Mapping[int, Collection[UUID]],
+) -> dict[int, dict[UUID, StoredInteraction]]:
+    """Only the sealed pages are read one by one."""
+    found = {
+        session_id: {
+            document.id: document for document in tail if document.id in wanted[session_id]
+        }
+        for session_id, tail in tails.items()
+    }
+    missing = [
+        id_ for session_id in tails for id_ in wanted[session_id] if id_ not in found[session_id]
+    ]
+    if not missing:
         return found
-    by_seq: dict[int, dict[int, StoredInteraction]] = {}
-    parameters = scope.account_id, asked, scope.strict_project_id
-    for row in await db.driver.fetch(statements.TAILS, *parameters):
-        tail = _decode(row["interactions"])
-        ids = wanted[row["id"]]
-        found[row["id"]] = {document.id: document for document in tail if document.id in ids}
-        by_seq[row["id"]] = {document.seq: document for document in tail}
-    all_ids = [interaction_id for ids in wanted.values() for interaction_id in ids]
-    visible = list(by_seq)
-    for row in await db.driver.fetch(statements.KEYS, scope.account_id, visible, all_ids):
-        session_id, interaction_id, seq = row
+    by_seq = {key: {document.seq: document for document in tail} for key, tail in tails.items()}
+    rows = await db.driver.fetch(statements.KEYS, scope.account_id, list(tails), missing)
+    for session_id, interaction_id, seq in rows:
         if interaction_id not in wanted[session_id]:
             continue
         if seq not in by_seq[session_id]:
@@ -196,15 +173,15 @@ async def find_in_all(
 
 
 async def find_last(
-    scope: Scope, db: Db, session_id: int, wanted: Callable[[StoredInteraction], bool]
+    scope: Scope, db: Db, tail: LockedTail, wanted: Callable[[StoredInteraction], bool]
 ) -> StoredInteraction | None:
-    """The newest that is wanted, digests included. The session must be visible."""
-    documents, newest = await _read_tail(scope, db, session_id)
+    """The newest that is wanted, digests included."""
+    (session, documents), newest = tail, tail.session.interaction_count
     while (found := next(filter(wanted, reversed(documents)), None)) is None:
         newest = documents[0].seq - 1 if documents else newest
         if newest == 0:
             return None
-        _, documents = await _read_page(scope, db, session_id, newest)
+        _, documents = await _read_page(scope, db, session.id, newest)
     return found
 
 
@@ -216,24 +193,24 @@ async def name(
 
 
 async def replace(
-    scope: Scope, db: Db, session: LockedSession, document: StoredInteraction
+    scope: Scope, db: Db, tail: LockedTail, document: StoredInteraction, *, last: bool = False
 ) -> None:
-    """Store a changed interaction in its place."""
+    """Store a changed interaction in its place; `last` as for `store`."""
+    session, documents = tail
     newest = document.seq == session.interaction_count
-    last = _encode(summary(document)).decode() if newest else None
-    tail, _ = await _read_tail(scope, db, session.id)
-    if any(old.id == document.id for old in tail):
-        await _rewrite_tail(scope, db, session, _with(tail, document), last)
+    shown_last = _encode(summary(document)).decode() if newest else None
+    if document.seq > session.interaction_count - session.tail_count:
+        # A result may make the tail too large, so it is packed anew.
+        packing = pack(_with(documents, document), 0, 0)
+        row = _row(session, packing, session.interaction_count, shown_last, anew=True)
+        pages = list(_page_rows(session, packing.pages, 0))
+        await store(db, _parameters(scope, [row], pages), last=last)
         return
     first_seq, documents = await _read_page(scope, db, session.id, document.seq)
-    await db.driver.execute(
-        statements.REWRITE_PAGE,
-        scope.account_id,
-        session.id,
-        first_seq,
-        _encode(_with(documents, document)).decode(),
-    )
-    await db.driver.execute(statements.TOUCH, scope.account_id, session.id, last)
+    page = _encode(_with(documents, document)).decode()
+    account_id = scope.account_id
+    await db.driver.execute(statements.REWRITE_PAGE, account_id, session.id, first_seq, page)
+    await db.driver.execute(statements.TOUCH, account_id, session.id, shown_last)
 
 
 async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[StoredInteraction]:
@@ -255,31 +232,12 @@ async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[St
     return found
 
 
-async def _read_tail(scope: Scope, db: Db, session_id: int) -> tuple[list[StoredInteraction], int]:
-    parameters = scope.account_id, [session_id], scope.strict_project_id
-    row = await db.fetch_one(statements.TAILS, *parameters)
-    return _decode(row["interactions"]), row["interaction_count"]
-
-
 async def _read_page(
     scope: Scope, db: Db, session_id: int, seq: int
 ) -> tuple[int, list[StoredInteraction]]:
     """The first seq of the sealed page that holds this one, and all of the page."""
     row = await db.fetch_one(statements.PAGE, scope.account_id, session_id, seq)
     return row["first_seq"], _decode(row["interactions"])
-
-
-async def _rewrite_tail(
-    scope: Scope,
-    db: Db,
-    session: LockedSession,
-    tail: list[StoredInteraction],
-    last: str | None,
-) -> None:
-    """A result may have made the tail too large, so it is packed anew."""
-    packing = pack(tail, 0, 0)
-    row = _row(session, packing, session.interaction_count, last, anew=True)
-    await store(db, _parameters(scope, [row], list(_page_rows(session, packing.pages, 0))))
 
 
 def _with(

@@ -6,7 +6,8 @@ from uuid import UUID
 from app import feed
 from app.contexts.sessions import history
 from app.contexts.sessions.documents import shown
-from app.contexts.sessions.history import LockedSession, Window
+from app.contexts.sessions.history import Window
+from app.contexts.sessions.locking import LockedSession
 from app.db import Db
 from app.errors import NotFound
 from app.recording import FeedEvent
@@ -25,7 +26,10 @@ async def get_interaction(
     scope: Scope, db: Db, session_id: int, interaction_id: UUID
 ) -> StoredInteraction:
     """Raises NotFound."""
-    return shown(await find_one(scope, db, session_id, interaction_id))
+    found = await history.find_in_all(scope, db, {session_id: [interaction_id]})
+    if interaction_id not in found[session_id]:
+        raise NotFound
+    return shown(found[session_id][interaction_id])
 
 
 def record(
@@ -50,12 +54,3 @@ def event(
         module=last.command.module,
         status=None if last.result is None else last.result.status,
     )
-
-
-async def find_one(
-    scope: Scope, db: Db, session_id: int, interaction_id: UUID
-) -> StoredInteraction:
-    found = await history.find(scope, db, session_id, [interaction_id])
-    if interaction_id not in found:
-        raise NotFound
-    return found[interaction_id]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.contexts.sessions import history
+from app.contexts.sessions.locking import LockedTail
 from app.db import Db
 from app.documents import clean, clean_text
 from app.schemas.hooks import PROMPTS, Step
@@ -15,10 +16,11 @@ _RECENT = 200
 
 
 async def find_open(
-    scope: Scope, db: Db, session_id: int, step: Step, new: Sequence[StoredInteraction]
+    scope: Scope, db: Db, tail: LockedTail, step: Step, new: Sequence[StoredInteraction]
 ) -> StoredInteraction | None:
     """`new` are the latest ones, from the same event, that are not stored yet."""
-    newest_first = await history.read(scope, db, session_id, history.Window(limit=_RECENT))
+    window = history.Window(limit=_RECENT)
+    newest_first = await history.read(scope, db, tail.session.id, window)
     candidates = [*newest_first[::-1], *new]
     matches = list(filter(_condition(step), candidates))
     if not matches:
@@ -26,7 +28,7 @@ async def find_open(
     match = matches[-1 if step.finds == "newest" else 0]
     if not match.seq:
         return match
-    stored = await history.find(scope, db, session_id, [match.id])
+    stored = await history.find(scope, db, tail, [match.id])
     return stored[match.id]
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from app.contexts.sessions.history import LockedSession
+from app.contexts.sessions.locking import LockedSession
 from app.scope import Scope
 
 FRESH_SECONDS = 1.0

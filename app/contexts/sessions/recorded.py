@@ -17,8 +17,8 @@ from app.contexts.sessions.documents import (
     stored_interaction,
     stored_result,
 )
-from app.contexts.sessions.history import LockedSession
 from app.contexts.sessions.interactions import record
+from app.contexts.sessions.locking import LockedSession, lock_tail
 from app.contexts.sessions.matching import find_open
 from app.contexts.sessions.types import RECORDED, has_workflow
 from app.db import Db
@@ -176,16 +176,16 @@ def _record_change(
 
 
 async def _take(scope: Scope, db: Db, session_id: int, steps: list[Step], *, live: bool) -> None:
-    session = await history.lock(scope, db, session_id)
+    tail = await lock_tail(scope, db, session_id)
     namespace = uuid.uuid5(_NAMESPACE, f"{scope.account_id}/{session_id}")
     ids = [uuid.uuid5(namespace, step.key) for step in steps]
-    known = await history.find(scope, db, session_id, ids)
+    known = await history.find(scope, db, tail, ids)
     new: list[StoredInteraction] = []
     names: list[tuple[StoredInteraction, uuid.UUID]] = []
     for step_id, step in zip(ids, steps, strict=True):
         document = known.get(step_id)
         if step.finds != "named" and (document is None or step.repeats):
-            match = await find_open(scope, db, session_id, step, new)
+            match = await find_open(scope, db, tail, step, new)
             if match is not None:
                 if document is None:
                     names.append((match, step_id))
@@ -193,18 +193,18 @@ async def _take(scope: Scope, db: Db, session_id: int, steps: list[Step], *, liv
                 document = match
         if document is None:
             if step.creates:
-                document = known[step_id] = _document(step_id, step, session)
+                document = known[step_id] = _document(step_id, step, tail.session)
                 new.append(document)
-        elif _apply(document, step, session, live=live) and document.seq:
-            await history.replace(scope, db, session, document)
-            record(scope, db, session, [document])
+        elif _apply(document, step, tail.session, live=live) and document.seq:
+            await history.replace(scope, db, tail, document)
+            record(scope, db, tail.session, [document])
             # The tail may have been packed anew.
-            session = await history.lock(scope, db, session_id)
+            tail = await lock_tail(scope, db, session_id)
     if new:
-        await history.append(scope, db, session, new)
-        record(scope, db, session, new)
+        await history.append(scope, db, tail.session, new)
+        record(scope, db, tail.session, new)
     for document, name in names:
-        await history.name(scope, db, session, document, name)
+        await history.name(scope, db, tail.session, document, name)
 
 
 def _document(interaction_id: uuid.UUID, step: Step, session: LockedSession) -> StoredInteraction:

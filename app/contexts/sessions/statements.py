@@ -1,4 +1,5 @@
-"""What PostgreSQL is asked for the history of a session; only `history` knows these tables.
+"""What PostgreSQL is asked for the history of a session; only `history` and `locking` know these
+tables.
 
 One plan serves every account, and it is made for an average one. What is searched for by key is
 therefore kept apart from the rest (a lock, OFFSET 0, LIMIT): where most accounts have a handful of
@@ -16,6 +17,24 @@ SELECT session.* FROM unnest($2::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
 """
 LOCK_FREE = LOCK.replace("FOR UPDATE", "FOR UPDATE SKIP LOCKED")
 # As text: the driver would decode to dictionaries what is decoded to structs here.
+LOCK_TAIL = LOCK.replace("tail_bytes", "tail_bytes, interactions::text")
+# With what the steps of a workflow are told.
+LOCK_FACTS = """
+SELECT session.*, p.name AS project_name, p.module_name AS project_module_name,
+       p.description AS project_description, p.settings,
+       c.name AS component_name, c.type AS component_type,
+       c.module_name AS component_module_name, c.description AS component_description
+FROM unnest($2::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT id, status, type, project_id, version, interaction_count, clock_timestamp() AS now,
+           interaction_count - sealed_count AS tail_count, tail_bytes, interactions::text,
+           title, environment, state, component_id
+    FROM sessions
+    WHERE account_id = $1 AND id = wanted.id AND ($3::bigint IS NULL OR project_id = $3)
+    FOR UPDATE
+) AS session
+LEFT JOIN projects AS p ON p.account_id = $1 AND p.id = session.project_id
+LEFT JOIN components AS c ON c.account_id = $1 AND c.id = session.component_id
+"""
 TAILS = """
 SELECT session.* FROM unnest($2::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
     SELECT id, interactions::text, interaction_count FROM sessions

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from app import feed
-from app.contexts.sessions import facts, history
+from app.contexts.sessions import history
 from app.contexts.sessions.documents import (
     digest,
     normal,
@@ -19,15 +20,17 @@ from app.contexts.sessions.documents import (
     stored_interaction,
     stored_result,
 )
-from app.contexts.sessions.history import LockedSession
-from app.contexts.sessions.interactions import find_one, record
+from app.contexts.sessions.facts import lock_facts
+from app.contexts.sessions.interactions import record
+from app.contexts.sessions.locking import LockedSession
 from app.contexts.sessions.sessions import session_ended
 from app.contexts.sessions.types import SessionType, Step, get_session_type
 from app.contexts.sessions.types.calling import build_command, handle_result, next_step
+from app.contexts.sessions.types.definition import StepContext
 from app.db import Db
 from app.documents import clean, merge_patch
 from app.engine import to_jsonb
-from app.errors import Conflict, SessionTypeFailed
+from app.errors import Conflict, NotFound, SessionTypeFailed
 from app.schemas.sessions import (
     CommandInput,
     InteractionInput,
@@ -40,8 +43,9 @@ from app.scope import Scope
 
 RETRY_LIMIT = 5
 
+# The time and version of the change come with the interaction.
 _ADVANCE = """
-UPDATE sessions SET state = $3::jsonb, status = $4, updated_at = clock_timestamp(),
+UPDATE sessions SET state = $3::jsonb, status = $4,
        ended_at = CASE WHEN $4 = 'active' THEN NULL ELSE clock_timestamp() END,
        needs_input = CASE WHEN $4 = 'active' THEN needs_input END
 WHERE account_id = $1 AND id = $2
@@ -68,19 +72,19 @@ async def next_command(scope: Scope, db: Db, session_id: int) -> NextCommand:
     toolchain, SessionTypeFailed.
     """
     scope.require_write()
-    session = await history.lock(scope, db, session_id)
+    tail, context = await lock_facts(scope, db, session_id)
+    session = tail.session
     if session.status != "active":
         raise session_ended(session.status)
     session_type = get_session_type(session.type)
     if not session_type.steps:
         raise Conflict("The agent drives sessions of this type.", code="no_workflow")
-    last = await history.find_last(scope, db, session_id, _of_workflow)
+    last = await history.find_last(scope, db, tail, _of_workflow)
     if last is not None and last.result is None:
         return NextCommand(shown(last), created=False)
     mark = _mark(last)
     step = _step_after(session_type, last)
-    context = await facts.gather(scope, db, session_id, last)
-    command = build_command(session_type, step, context)
+    command = build_command(session_type, step, replace(context, last=last))
     posted = CommandInput(
         module=step.name,
         command=command.command,
@@ -97,8 +101,10 @@ async def next_command(scope: Scope, db: Db, session_id: int) -> NextCommand:
             code="secret_in_command",
         )
     interaction.workflow = WorkflowMark(failures=mark.failures)
-    await history.append(scope, db, session, [interaction])
+    history.number(session, [interaction])
     record(scope, db, session, [interaction])
+    extension = history.Extension(session, [interaction])
+    await history.store(db, history.storing(scope, [extension]), last=True)
     return NextCommand(shown(interaction), created=True)
 
 
@@ -116,22 +122,26 @@ async def set_result(
     Raises Conflict `already_completed` when another result is there, SessionTypeFailed.
     """
     scope.require_write()
-    session = await history.lock(scope, db, session_id)
-    interaction = await find_one(scope, db, session_id, interaction_id)
+    tail, context = await lock_facts(scope, db, session_id)
+    session, found = tail.session, await history.find(scope, db, tail, [interaction_id])
+    if interaction_id not in found:
+        raise NotFound
+    interaction = found[interaction_id]
     result = normal(posted)
     fingerprint = digest(result)
     before = Posted() if interaction.posted is UNSET else interaction.posted
     status = session.status
     if interaction.result is None:
         if status == "active" and _of_workflow(interaction):
-            status = await _advance(scope, db, session, interaction, result, retry_limit)
+            context = replace(context, last=interaction)
+            status = await _advance(scope, db, session, context, interaction, result, retry_limit)
         else:
             _complete(interaction, result, session)
         interaction.posted = Posted(interaction=before.interaction, result=fingerprint)
-        await history.replace(scope, db, session, interaction)
         record(scope, db, session, [interaction])
         if status != session.status:
             _record_end(scope, db, session, status)
+        await history.replace(scope, db, tail, interaction, last=True)
     elif before.result != fingerprint:
         raise Conflict("The interaction has another result already.", code="already_completed")
     applied = _mark(interaction).applied
@@ -142,6 +152,7 @@ async def _advance(
     scope: Scope,
     db: Db,
     session: LockedSession,
+    context: StepContext,
     interaction: StoredInteraction,
     posted: ResultInput,
     retry_limit: int,
@@ -149,7 +160,6 @@ async def _advance(
     """Let the step judge the result; returns the session's status afterwards."""
     session_type = get_session_type(session.type)
     step = interaction.command.module
-    context = await facts.gather(scope, db, session.id, interaction)
     changes, result = handle_result(session_type, step, context, posted)
     following = next_step(session_type, step, result.status)
     failures = dict(_mark(interaction).failures)

@@ -1,5 +1,6 @@
 """From what a session is about to shell text that is safe to run."""
 
+import functools
 import re
 import shlex
 
@@ -72,6 +73,7 @@ def _module_path(context: StepContext) -> tuple[list[str], str]:
     return names[:-1], names[-1] if names else f"session_{context.session.id}"
 
 
+@functools.lru_cache(maxsize=1000)
 def _snake(text: str) -> str:
     words = re.sub(r"([A-Z]+)([A-Z][a-z])|([a-z0-9])([A-Z])", r"\1\3_\2\4", text)
     return re.sub(r"\W+", "_", words).lower().strip("_")
