@@ -1,6 +1,7 @@
 """How SQLAlchemy and asyncpg reach the database, also through a transaction-mode PgBouncer."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -26,6 +27,17 @@ UNREACHABLE = (
 )
 # What statements may raise on a connection that PostgreSQL has closed.
 BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+CONNECT_SECONDS = 10
+# A host that has vanished without a word would be waited for a quarter of an hour, and for ever
+# while nothing is sent to it. Asked after ten seconds of silence, it is gone after twenty; an
+# answer that takes longer is waited for, because its host still says that it is there.
+_SILENCE = {
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 2,
+    "TCP_USER_TIMEOUT": 20_000,  # milliseconds, of what is sent and not received; Linux only
+}
 
 # From here on msgspec writes a float with an exponent, and most often without a fraction.
 _FIRST_WITH_EXPONENT = 1e16
@@ -58,13 +70,17 @@ def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
         mode: dict[str, Any] = {
             "execution_options": {"isolation_level": "AUTOCOMMIT"},
             "connect_args": {
+                "timeout": CONNECT_SECONDS,
                 "statement_cache_size": 0,
                 "prepared_statement_cache_size": 0,
                 "prepared_statement_name_func": lambda: "",
             },
         }
     else:
-        mode = {"isolation_level": "AUTOCOMMIT"}
+        mode = {
+            "isolation_level": "AUTOCOMMIT",
+            "connect_args": {"timeout": CONNECT_SECONDS},
+        }
     return SQLAlchemyAsyncConfig(
         connection_string=sqlalchemy_url(settings.database_url),
         engine_config=EngineConfig(
@@ -82,6 +98,22 @@ def sqlalchemy_url(url: str) -> str:
     if scheme not in {"postgres", "postgresql", "postgresql+asyncpg"} or not separator:
         raise Unavailable("DATABASE_URL must start with postgresql://")
     return f"postgresql+asyncpg://{rest}"
+
+
+async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of its own, beside the pool. Raises what connecting may raise."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    _notice_silence(connection)
+    return connection
+
+
+def _notice_silence(driver: Any) -> None:
+    peer = driver._transport.get_extra_info("socket")
+    if peer.family in {socket.AF_INET, socket.AF_INET6}:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _SILENCE.items():
+            if hasattr(socket, option):
+                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 class Connection:
@@ -176,6 +208,8 @@ class Connections:
     async def _connect(self) -> Connection:
         try:
             connection = await self._engine.connect()
-            return Connection(connection, (await connection.get_raw_connection()).driver_connection)
+            driver = (await connection.get_raw_connection()).driver_connection
+            _notice_silence(driver)
+            return Connection(connection, driver)
         except UNREACHABLE as error:
             raise Unavailable from error

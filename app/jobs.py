@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from app import feed
 from app.contexts import continuity, fleet, idempotency
 from app.db import Database, Role
+from app.engine import connect
 from app.errors import AppError
 from app.schemas.retention import Expired
 from app.scope import Scope
@@ -55,7 +56,7 @@ class Jobs:
 
     async def run_once(self) -> bool:
         """Whether this process was the leader and did the work."""
-        connection = await asyncpg.connect(self._direct_url)
+        connection = await connect(self._direct_url)
         try:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
                 return False

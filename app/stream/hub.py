@@ -18,6 +18,7 @@ import structlog
 
 from app import feed
 from app.db import Database, Role
+from app.engine import connect
 from app.errors import Unavailable
 from app.schemas.feed import FeedEventOut
 from app.scope import Scope
@@ -178,7 +179,7 @@ class Hub:
     async def _listen(self) -> None:
         while True:
             try:
-                connection = await asyncpg.connect(self._direct_url)
+                connection = await connect(self._direct_url)
             except _Lost as error:
                 _log.warning("cannot listen for announcements", reason=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS)

@@ -5,7 +5,7 @@ from uuid import uuid4
 from app.contexts import sessions
 from app.contexts.sessions import Memory, Posting, Window
 from app.contexts.sessions.packing import TAIL_COUNT
-from app.schemas.sessions import SessionCreate
+from app.schemas.sessions import ResultInput, SessionCreate
 from tests.contexts.test_history import interaction, new_session
 from tests.factories import World
 from tests.planning import administer, among_small_accounts, fresh_plans, rows_read
@@ -39,6 +39,21 @@ async def test_appends_read_the_sessions_they_extend_and_no_others(world: World)
         await sessions.append_together(world.scope(), db, Memory(), postings)
         # Locked, looked through for the ids, found to be as before, and written.
         assert await rows_read(db, "sessions") - before <= 4 * len(ids)
+
+
+async def test_a_step_of_a_workflow_reads_its_own_session_and_no_other(world: World) -> None:
+    scope = world.scope()
+    async with world.db() as db:
+        data = SessionCreate(type="ContextDesignSessions")
+        ids = [(await sessions.create_session(scope, db, data)).id for _ in range(80)]
+        await sessions.next_command(scope, db, ids[0])
+    async with among_small_accounts(world), fresh_plans(world) as db:
+        before = await rows_read(db, "sessions")
+        pending = (await sessions.next_command(scope, db, ids[0])).interaction
+        await sessions.set_result(scope, db, ids[0], pending.id, ResultInput(status="ok"))
+        await sessions.next_command(scope, db, ids[0])
+        # Locked three times; the state that the result changes, and twice found and written.
+        assert await rows_read(db, "sessions") - before <= 3 + 1 + 2 * 2
 
 
 async def test_an_import_locks_the_sessions_it_tells_of_and_no_others(world: World) -> None:
