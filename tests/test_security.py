@@ -25,6 +25,8 @@ ALLOWED = {
     ("app/asgi.py", "os"),
     # The installed session types, by the names of their packages' entry points.
     ("app/contexts/sessions/types/__init__.py", "importlib"),
+    # Options of the connections to PostgreSQL.
+    ("app/engine.py", "socket"),
     # A variable of this process says that there are several workers.
     ("app/web/metrics.py", "os"),
 }
