@@ -36,6 +36,23 @@ def is_clean(document: Any) -> bool:
     return len(encoded) <= MAX_STRING_BYTES and not is_suspicious(encoded)
 
 
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal. `==` takes true for 1 as well, and a change from one to
+    the other for none."""
+    if one != other:
+        return False
+    pending = [(one, other)]
+    while pending:
+        one, other = pending.pop()
+        if isinstance(one, bool) is not isinstance(other, bool):
+            return False
+        if isinstance(one, dict):
+            pending += [(value, other[key]) for key, value in one.items()]
+        elif isinstance(one, list):
+            pending += zip(one, other, strict=True)
+    return True
+
+
 def truncate(text: str, limit: int = MAX_STRING_BYTES) -> str:
     """Keeps the beginning and the end; the marker says how many bytes are missing between."""
     if len(text) * 4 <= limit:

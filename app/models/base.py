@@ -19,6 +19,14 @@ from sqlalchemy.orm import (
 from sqlalchemy.types import Text
 
 
+class JSONB(postgresql.JSONB):
+    """Whatever is assigned is written. To Python `True` and `1` are equal, so that a change from
+    one to the other would be taken for none."""
+
+    def compare_values(self, x: object, y: object) -> bool:
+        return x is y
+
+
 class Base(CommonTableAttributes, DeclarativeBase):
     """Identifiers are bigint, strings text and times timestamptz unless a column says otherwise."""
 
@@ -37,7 +45,7 @@ class Base(CommonTableAttributes, DeclarativeBase):
         str: Text,
         int: BigInteger,
         UUID: postgresql.UUID,
-        dict[str, Any]: postgresql.JSONB,
+        dict[str, Any]: JSONB,
         datetime.datetime: DateTimeUTC(timezone=True),
     }
 

@@ -13,11 +13,10 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.errors import Conflict, Invalid, NotFound, on_violation
-from app.models.base import ProjectOwned, TenantOwned, identity, new_uuid, now_column
+from app.models.base import JSONB, ProjectOwned, TenantOwned, identity, new_uuid, now_column
 
 _TRACKS = "'A', 'B', 'C', 'STANDALONE'"
 _NOW = text("now()")

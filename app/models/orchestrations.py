@@ -16,11 +16,10 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.errors import NotFound, on_violation
-from app.models.base import ProjectOwned, TenantOwned, new_uuid, now_column
+from app.models.base import JSONB, ProjectOwned, TenantOwned, new_uuid, now_column
 
 
 class Orchestration(ProjectOwned):

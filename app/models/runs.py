@@ -5,11 +5,10 @@ from typing import Any
 
 from advanced_alchemy.types import DateTimeUTC
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 
 from app.errors import Conflict, NotFound, on_violation
-from app.models.base import ProjectOwned, TenantOwned, now_column
+from app.models.base import JSONB, ProjectOwned, TenantOwned, now_column
 
 # Known on every account from its beginning.
 KNOWN_NATURES = {

@@ -13,11 +13,11 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.errors import Conflict, Invalid, NotFound, on_violation
 from app.models.base import (
+    JSONB,
     ProjectOwned,
     TenantOwned,
     account_of_parent,

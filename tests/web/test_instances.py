@@ -112,6 +112,17 @@ async def test_a_large_number_is_the_same_when_it_is_repeated(
         assert isinstance(stored["plain"], float)
 
 
+async def test_true_is_not_one_that_is_repeated(client: httpx.AsyncClient) -> None:
+    logs = ("events", EVENT, "event_data"), ("checkpoints", CHECKPOINT, "work_state")
+    for log, body, field in logs:
+        path = f"{PATH}/{log}"
+        for status in (201, 200):
+            answer = await client.post(path, json={**body, field: {"listed": [1]}})
+            assert answer.status_code == status
+        other = await client.post(path, json={**body, field: {"listed": [True]}})
+        assert (other.status_code, other.json()["code"]) == (409, "sequence_taken")
+
+
 async def test_sequence_numbers_are_unique(client: httpx.AsyncClient) -> None:
     assert (await client.post(f"{PATH}/events", json=EVENT)).status_code == 201
     repeated = await client.post(f"{PATH}/events", json=EVENT)

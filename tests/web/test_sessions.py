@@ -1,5 +1,6 @@
 """A session's life over HTTP."""
 
+import json
 from typing import Any
 
 import httpx
@@ -88,6 +89,17 @@ async def test_state_is_merge_patched(world: World) -> None:
     patch = {"state": {"a": None, "b": {"c": None, "x": {"y": None}}, "e": {"f": 1}, "g": "h"}}
     response = await client.patch(f"/api/sessions/{session['id']}", json=patch)
     assert response.json()["state"] == {"b": {"d": 3, "x": {}}, "e": {"f": 1}, "g": "h"}
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, True), (False, 0), ([[1]], [[True]])])
+async def test_true_and_one_are_not_the_same(world: World, before: Any, after: Any) -> None:
+    """Python says they are, and a change that nobody saw would be answered and not stored."""
+    client = world.client()
+    session = await new(client, state={"done": before})
+    path = f"/api/sessions/{session['id']}"
+    assert (await client.patch(path, json={"state": {"done": after}})).status_code == 200
+    state = (await client.get(path)).json()["state"]
+    assert json.dumps(state) == json.dumps({"done": after})
 
 
 async def test_a_state_can_be_sent_as_it_was_answered(world: World) -> None:

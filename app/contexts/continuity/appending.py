@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from app.contexts.continuity.folding import epic_after
 from app.db import Db
-from app.documents import clean
+from app.documents import clean, is_same
 from app.errors import Conflict
 from app.models import StoredEvent, SupervisorSession
 from app.schemas.continuity import EventInput
@@ -92,8 +92,8 @@ def _same(event: StoredEvent | None, given: EventInput) -> StoredEvent:
     if (
         event is None
         or event.event_type != given.event_type
-        or event.event_data != clean(given.event_data)
-        or event.event_metadata != clean(given.metadata)
+        or not is_same(event.event_data, clean(given.event_data))
+        or not is_same(event.event_metadata, clean(given.metadata))
         or given.timestamp not in {None, event.timestamp}
     ):
         raise sequence_taken()

@@ -11,7 +11,7 @@ from app.contexts.continuity.appending import append, require_next, sequence_tak
 from app.contexts.continuity.instances import get_instance, lock_instance, of_listed
 from app.contexts.continuity.replaying import replay
 from app.db import Db
-from app.documents import clean
+from app.documents import clean, is_same
 from app.models import Checkpoint, SupervisorSession
 from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
@@ -141,8 +141,8 @@ def _is_same(stored: Checkpoint, data: CheckpointInput) -> bool:
     """Compared as stored, since a secret in what was posted is not kept to compare with."""
     return (
         stored.checkpoint_type == data.checkpoint_type
-        and stored.work_state == clean(data.work_state)
-        and stored.checkpoint_metadata == clean(data.metadata)
+        and is_same(stored.work_state, clean(data.work_state))
+        and is_same(stored.checkpoint_metadata, clean(data.metadata))
         and data.context_window_percent in {None, stored.context_window_percent}
         and data.timestamp in {None, stored.timestamp}
     )

@@ -22,7 +22,7 @@ from app.contexts.sessions.locking import LockedSession, lock_tail
 from app.contexts.sessions.matching import find_open
 from app.contexts.sessions.types import RECORDED, has_workflow
 from app.db import Db
-from app.documents import clean, clean_text, clean_within, merge_patch
+from app.documents import clean, clean_text, clean_within, is_same, merge_patch
 from app.engine import to_jsonb
 from app.schemas.base import MAX_NAME
 from app.schemas.hooks import Observation, Step, Waiting
@@ -105,7 +105,7 @@ async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True)
         after = _changed(before, seen, now, lives=not has_workflow(found["type"]))
     else:
         after = _completed(before, seen, created=created)
-    if after != before:
+    if after != before or not is_same(after.state, before.state):
         await db.driver.execute(
             _UPDATE,
             scope.account_id,
@@ -237,7 +237,7 @@ def _apply(document: StoredInteraction, step: Step, session: LockedSession, *, l
     if settles:
         _settle(document, step, session)
     metadata = _merged(clean(step.metadata), document.command.metadata)
-    changed = metadata != document.command.metadata
+    changed = not is_same(metadata, document.command.metadata)
     document.command.metadata = metadata
     return settles or changed
 
@@ -251,7 +251,9 @@ def _complete_beginning(document: StoredInteraction, step: Step) -> bool:
     module, line = command.module, command.command
     if step.command and not line:
         module, line = step.module, clean_text(step.command)
-    changed = (module, line, metadata) != (command.module, command.command, command.metadata)
+    changed = (module, line) != (command.module, command.command) or not is_same(
+        metadata, command.metadata
+    )
     command.module, command.command, command.metadata = module, line, metadata
     return changed
 
