@@ -43,6 +43,15 @@ def transitions() -> Iterator[Any]:
             yield pytest.param(name, before, status, after, id=f"{name}-{before}-{status}")
 
 
+async def test_a_step_may_make_true_of_one(world: World) -> None:
+    """To Python they are equal; the session says afterwards what the step has said."""
+    client = world.client()
+    session = await start(client, "ContextDesignSessions", state={"conversation": 1})
+    interaction = await go_to(client, session, "GenerateDesign")
+    await answer(client, session, interaction, OK)
+    assert (await client.get(session)).json()["state"]["conversation"] is True
+
+
 @pytest.mark.parametrize(("type_", "before", "status", "after"), list(transitions()))
 async def test_transitions(world: World, type_: str, before: str, status: str, after: str) -> None:
     client = world.client()

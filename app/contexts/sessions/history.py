@@ -44,6 +44,14 @@ class Extension(NamedTuple):
     documents: Sequence[StoredInteraction]
 
 
+class Progress(NamedTuple):
+    """What a workflow makes of its session when a result comes."""
+
+    state: str | None
+    """As JSON; None if it stays."""
+    status: str
+
+
 async def append(
     scope: Scope, db: Db, session: LockedSession, documents: Sequence[StoredInteraction]
 ) -> None:
@@ -92,11 +100,14 @@ def _page_rows(
 
 
 def _parameters(
-    scope: Scope, rows: list[tuple[object, ...]], pages: list[tuple[object, ...]]
+    scope: Scope,
+    rows: list[tuple[object, ...]],
+    pages: list[tuple[object, ...]],
+    progress: Progress | None = None,
 ) -> list[Any]:
     no_pages: list[tuple[object, ...]] = [()] * 5
     page_columns = list(zip(*pages, strict=True)) or no_pages
-    return [scope.account_id, *zip(*rows, strict=True), *page_columns]
+    return [scope.account_id, *zip(*rows, strict=True), *page_columns, *(progress or (None, None))]
 
 
 async def store(db: Db, parameters: Sequence[Any], *, last: bool = False) -> None:
@@ -193,24 +204,30 @@ async def name(
 
 
 async def replace(
-    scope: Scope, db: Db, tail: LockedTail, document: StoredInteraction, *, last: bool = False
+    scope: Scope,
+    db: Db,
+    tail: LockedTail,
+    document: StoredInteraction,
+    *,
+    progress: Progress | None = None,
+    last: bool = False,
 ) -> None:
     """Store a changed interaction in its place; `last` as for `store`."""
     session, documents = tail
-    newest = document.seq == session.interaction_count
-    shown_last = _encode(summary(document)).decode() if newest else None
-    if document.seq > session.interaction_count - session.tail_count:
+    count, anew = session.interaction_count, False
+    packing = Packing(pages=[], tail=[], tail_bytes=session.tail_bytes)
+    if document.seq > count - session.tail_count:
         # A result may make the tail too large, so it is packed anew.
-        packing = pack(_with(documents, document), 0, 0)
-        row = _row(session, packing, session.interaction_count, shown_last, anew=True)
-        pages = list(_page_rows(session, packing.pages, 0))
-        await store(db, _parameters(scope, [row], pages), last=last)
-        return
-    first_seq, documents = await _read_page(scope, db, session.id, document.seq)
-    page = _encode(_with(documents, document)).decode()
-    account_id = scope.account_id
-    await db.driver.execute(statements.REWRITE_PAGE, account_id, session.id, first_seq, page)
-    await db.driver.execute(statements.TOUCH, account_id, session.id, shown_last)
+        packing, anew = pack(_with(documents, document), 0, 0), True
+    else:
+        first_seq, documents = await _read_page(scope, db, session.id, document.seq)
+        page = _encode(_with(documents, document)).decode()
+        parameters = scope.account_id, session.id, first_seq, page
+        await db.driver.execute(statements.REWRITE_PAGE, *parameters)
+    newest = _encode(summary(document)).decode() if document.seq == count else None
+    row = _row(session, packing, count, newest, anew=anew)
+    pages = list(_page_rows(session, packing.pages, 0))
+    await store(db, _parameters(scope, [row], pages, progress), last=last)
 
 
 async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[StoredInteraction]:

@@ -43,9 +43,11 @@ SELECT session.* FROM unnest($2::bigint[]) AS wanted (id) CROSS JOIN LATERAL (
 ) AS session
 """
 # $2–$8 hold one element for each session, $9–$13 one for each page: pages are whole, and the first
-# of a session takes up what its row holds now (if $13), whose tail then begins anew ($8). A session
-# that has another version than $3, or that somebody else holds, is not among those returned. Nor
-# does it get a page, whose reference would wait for the holder, who may wait for what is held here.
+# of a session takes up what its row holds now (if $13), whose tail then begins anew ($8). $14 and
+# $15 are the state and the status that a workflow's only session has then, null if they stay. A
+# session that has another version than $3, or that somebody else holds, is not among those
+# returned. Nor does it get a page, whose reference would wait for the holder, who may wait for what
+# is held here.
 STORE = """
 WITH new AS MATERIALIZED (
     SELECT given.* FROM (
@@ -83,6 +85,9 @@ UPDATE sessions SET
                       ELSE sealed_count END,
        tail_bytes = new.bytes, interaction_count = new.count,
        last_interaction = coalesce(new.last, last_interaction),
+       state = coalesce($14, state), status = coalesce($15, status),
+       ended_at = CASE WHEN $15 <> 'active' THEN clock_timestamp() ELSE ended_at END,
+       needs_input = CASE WHEN $15 <> 'active' THEN NULL ELSE needs_input END,
        version = version + 1, updated_at = clock_timestamp()
 FROM new
 WHERE account_id = $1 AND id = new.session_id
@@ -104,11 +109,6 @@ WHERE account_id = $1 AND session_id = $2 AND first_seq <= $3 ORDER BY first_seq
 REWRITE_PAGE = """
 UPDATE interaction_pages SET interactions = $4::jsonb
 WHERE account_id = $1 AND session_id = $2 AND first_seq = $3
-"""
-TOUCH = """
-UPDATE sessions SET version = version + 1, updated_at = clock_timestamp(),
-       last_interaction = coalesce($3::jsonb, last_interaction)
-WHERE account_id = $1 AND id = $2
 """
 # What the row holds, and the pages of the window, which starts in the last page that begins at or
 # before its first seq; in no order, for they are too large to be sorted here.

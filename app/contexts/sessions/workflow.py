@@ -21,6 +21,7 @@ from app.contexts.sessions.documents import (
     stored_result,
 )
 from app.contexts.sessions.facts import lock_facts
+from app.contexts.sessions.history import Progress
 from app.contexts.sessions.interactions import record
 from app.contexts.sessions.locking import LockedSession
 from app.contexts.sessions.sessions import session_ended
@@ -28,7 +29,7 @@ from app.contexts.sessions.types import SessionType, Step, get_session_type
 from app.contexts.sessions.types.calling import build_command, handle_result, next_step
 from app.contexts.sessions.types.definition import StepContext
 from app.db import Db
-from app.documents import clean, merge_patch
+from app.documents import clean, is_same, merge_patch
 from app.engine import to_jsonb
 from app.errors import Conflict, NotFound, SessionTypeFailed
 from app.schemas.sessions import (
@@ -42,14 +43,6 @@ from app.schemas.sessions import (
 from app.scope import Scope
 
 RETRY_LIMIT = 5
-
-# The time and version of the change come with the interaction.
-_ADVANCE = """
-UPDATE sessions SET state = $3::jsonb, status = $4,
-       ended_at = CASE WHEN $4 = 'active' THEN NULL ELSE clock_timestamp() END,
-       needs_input = CASE WHEN $4 = 'active' THEN needs_input END
-WHERE account_id = $1 AND id = $2
-"""
 
 
 class NextCommand(NamedTuple):
@@ -130,34 +123,33 @@ async def set_result(
     result = normal(posted)
     fingerprint = digest(result)
     before = Posted() if interaction.posted is UNSET else interaction.posted
-    status = session.status
+    status, progress = session.status, None
     if interaction.result is None:
         if status == "active" and _of_workflow(interaction):
             context = replace(context, last=interaction)
-            status = await _advance(scope, db, session, context, interaction, result, retry_limit)
+            progress = _advance(session, context, interaction, result, retry_limit)
+            status = progress.status
         else:
             _complete(interaction, result, session)
         interaction.posted = Posted(interaction=before.interaction, result=fingerprint)
         record(scope, db, session, [interaction])
         if status != session.status:
             _record_end(scope, db, session, status)
-        await history.replace(scope, db, tail, interaction, last=True)
+        await history.replace(scope, db, tail, interaction, progress=progress, last=True)
     elif before.result != fingerprint:
         raise Conflict("The interaction has another result already.", code="already_completed")
     applied = _mark(interaction).applied
     return Completed(shown(interaction), status, applied)
 
 
-async def _advance(
-    scope: Scope,
-    db: Db,
+def _advance(
     session: LockedSession,
     context: StepContext,
     interaction: StoredInteraction,
     posted: ResultInput,
     retry_limit: int,
-) -> str:
-    """Let the step judge the result; returns the session's status afterwards."""
+) -> Progress:
+    """Let the step judge the result."""
     session_type = get_session_type(session.type)
     step = interaction.command.module
     changes, result = handle_result(session_type, step, context, posted)
@@ -177,9 +169,8 @@ async def _advance(
             state = {**state, "ended": ended}
     _complete(interaction, result, session)
     interaction.workflow = WorkflowMark(failures=failures, applied=True)
-    if status != session.status or state != context.session.state:
-        await db.driver.execute(_ADVANCE, scope.account_id, session.id, to_jsonb(state), status)
-    return status
+    stays = is_same(state, context.session.state)
+    return Progress(None if stays else to_jsonb(state), status)
 
 
 def _complete(interaction: StoredInteraction, result: ResultInput, session: LockedSession) -> None:
