@@ -97,7 +97,7 @@ def test_a_command_that_does_not_exist(server: Server, tmp_path: Path) -> None:
     run_json(server, session_id, tmp_path)
     result = results_of(server, session_id, CHECK)[0]
     assert (result["code"], result["status"]) == (127, "error")
-    assert "not found" in result["stderr"]
+    assert "no-such-command-at-all: " in result["stderr"]  # in the words of the shell
 
 
 def test_a_command_that_dies(server: Server, tmp_path: Path) -> None:
