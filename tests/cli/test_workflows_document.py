@@ -86,5 +86,5 @@ def test_the_document_does_what_it_says(fresh_server: Server, tmp_path: Path) ->
     assert "HEAD -> component-coding-shop-cart|Add up a cart" in log
     assert "component-test-shop-cart|Component test: Cart" in log
     assert "tests/shop/test_cart.py" in log
-    assert "return sum(prices)" in (demo / "shop" / "cart.py").read_text()
+    assert "return sum(prices, 0)" in (demo / "shop" / "cart.py").read_text()
     assert "RunTests" in done.stdout, "sessions show prints the history"

@@ -209,6 +209,9 @@ async def test_killed_between_any_two_statements(
         path = f"{session.headers['location']}/interactions"
         outcome = await die_at(world, settings, script, path, statement, moment)
         retried = await client.post(path, content=COMMAND, headers=RETRY)
+        while retried.status_code == 409:  # PostgreSQL has not heard yet that it died
+            assert retried.json()["code"] == "idempotency_in_flight"
+            retried = await client.post(path, content=COMMAND, headers=RETRY)
         assert retried.status_code == 201
         found = (await client.get(session.headers["location"])).json()
         assert (found["interaction_count"], found["version"]) == (1, 2)
