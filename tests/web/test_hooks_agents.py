@@ -62,6 +62,14 @@ async def test_a_time_that_utc_does_not_have_is_none(world: World) -> None:
     assert told[2] == "2026-11-21T08:00:00Z"
 
 
+async def test_a_state_tells_true_from_one(world: World) -> None:
+    client = world.client()
+    for told in (1, True):
+        await post_all(client, "gemini", [recorded("gemini", "SessionStart", extra=told)])
+        session = await session_of(client, GEMINI)
+        assert session["state"]["start"]["extra"] is told
+
+
 async def test_equal_calls_of_gemini_end_oldest_first(world: World) -> None:
     client = world.client()
     shown = [{"returnDisplay": text} for text in ("one", "two")]
