@@ -8,6 +8,7 @@ import asyncpg
 import httpx
 
 from tests.chaos.servers import Victim
+from tests.locks import until_waiting
 
 LIMIT_SECONDS = 60.0
 POOL, POOL_SECONDS = 2, 1
@@ -32,7 +33,7 @@ async def test_an_exhausted_pool_refuses_and_recovers(tmp_path: Path) -> None:
                 async with holder.transaction():
                     await holder.execute("SELECT FROM sessions FOR UPDATE")
                     waiting = [asyncio.create_task(client.post(path, json=BODY)) for _ in range(2)]
-                    await _until_waiting(holder, POOL)
+                    await until_waiting(holder, POOL)
                     began = time.monotonic()
                     refused = await asyncio.gather(
                         *(client.get("/api/sessions") for _ in range(10)),
@@ -55,9 +56,3 @@ async def test_an_exhausted_pool_refuses_and_recovers(tmp_path: Path) -> None:
                 assert [answer.status_code for answer in after] == [201] * 4
                 session = (await client.get(made.headers["location"])).json()
                 assert session["interaction_count"] == 6
-
-
-async def _until_waiting(connection: "asyncpg.Connection[asyncpg.Record]", count: int) -> None:
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    while await connection.fetchval(waiting) < count:  # noqa: ASYNC110 - in another process
-        await asyncio.sleep(0.02)

@@ -22,11 +22,10 @@ def test_tail_follows_and_resumes(server: Server, tmp_path: Path) -> None:
         with output.open("w") as file:
             process = server.start(*arguments, "--json", stdout=file)
         path = f"{server.url}/api/sessions/{session_id}/interactions"
-        for _ in range(100):
+        while output.read_text().count("\n") < 2:
+            assert process.poll() is None
             httpx.post(path, json={"command": {"module": "Bash"}}, headers=header)
             httpx.post(f"{server.url}/api/sessions", json=made, headers=header)
-            if output.read_text().count("\n") >= 2:
-                break
         process.terminate()
         process.wait(timeout=10)
         events = [json.loads(line) for line in output.read_text().splitlines()]

@@ -57,7 +57,7 @@ async def test_it_exists_after_any_event(world: World) -> None:
     agent = await get(world)
     assert (agent.status, agent.computed_status, agent.codebase) == ("idle", "idle", "/src")
     assert (agent.pid, agent.metadata, agent.project_id) == (7, {"model": "opus"}, None)
-    assert 299 < agent.seconds_until_stale <= 300
+    assert 290 < agent.seconds_until_stale <= 300
     await observe(world, hostname="box", metadata={"branch": "main"})
     agent = await get(world)
     assert (agent.codebase, agent.hostname) == ("/src", "box")

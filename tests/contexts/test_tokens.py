@@ -5,6 +5,7 @@ from typing import Any
 
 from app.contexts import accounts
 from tests.factories import World
+from tests.locks import count_waiting, until_waiting
 
 
 async def test_a_revoked_token_is_out_at_once(world: World) -> None:
@@ -26,8 +27,7 @@ async def test_who_was_let_in_just_before_is_not_remembered(world: World) -> Non
         await accounts.revoke_token(world.scope(), db, created.json()["id"])
         await db.session.flush()
         before = asyncio.create_task(client.get("/api/me"))
-        await asyncio.sleep(0.2)
-        assert not before.done()
+        await until_waiting(db.driver)
     await before
     assert (await client.get("/api/me")).status_code == 401
 
@@ -38,12 +38,10 @@ async def test_a_crowd_with_one_token_asks_once(world: World) -> None:
     async with world.db() as db:
         await db.driver.execute("SELECT FROM api_tokens FOR UPDATE")
         crowd = [asyncio.create_task(client.get("/api/me")) for _ in range(20)]
-        await asyncio.sleep(0.3)
-        crowd[0].cancel()  # who came first leaves the others waiting
-        waiting = await db.driver.fetchval(
-            "SELECT count(*) FROM pg_locks"
-            " WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
-        )
+        await until_waiting(db.driver)
+        await asyncio.sleep(0.3)  # for more of them, if they did not join who came first
+        crowd[0].cancel()  # it leaves the others waiting
+        waiting = await count_waiting(db.driver)
     answers = await asyncio.gather(*crowd[1:])
     assert waiting == 1
     assert {answer.status_code for answer in answers} == {200}
@@ -62,9 +60,9 @@ async def test_who_comes_after_a_revocation_does_not_join_who_came_before(world:
         await accounts.revoke_token(world.scope(), db, created.json()["id"])
         await db.session.flush()
         holding = asyncio.create_task(hold())  # next in the queue for the token's row
-        await asyncio.sleep(0.2)
+        await until_waiting(db.driver)
         before = asyncio.create_task(client.get("/api/me"))
-        await asyncio.sleep(0.2)
+        await until_waiting(db.driver, 2)
     try:
         async with asyncio.timeout(5):
             after = await client.get("/api/me")

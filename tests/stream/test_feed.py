@@ -17,6 +17,7 @@ import pytest
 
 from app import embedded, feed
 from tests.factories import World
+from tests.locks import until_waiting
 from tests.servers import Server, start_server, stop_server
 
 BODY = {"type": "RecordedSessions"}
@@ -198,7 +199,7 @@ async def test_a_server_that_stops_finishes_what_it_has_begun(tmp_path: Path) ->
                 await holder.execute("SELECT FROM sessions FOR UPDATE")
                 body = {"command": {"module": "Bash", "command": "true"}}
                 write = asyncio.create_task(client.post(f"{path}/interactions", json=body))
-                await _until_waiting(cluster.url)
+                await until_waiting(holder)
                 server.process.send_signal(signal.SIGTERM)
                 await asyncio.sleep(0.5)
                 assert not write.done()
@@ -210,14 +211,6 @@ async def test_a_server_that_stops_finishes_what_it_has_begun(tmp_path: Path) ->
     [session] = listed["data"]
     assert session["interaction_count"] == 1
     await asyncio.to_thread(stop_server, restarted)
-
-
-async def _until_waiting(database_url: str) -> None:
-    watcher = await asyncpg.connect(database_url)
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    while not await watcher.fetchval(waiting):  # noqa: ASYNC110 - it happens in another process
-        await asyncio.sleep(0.02)
-    await watcher.close()
 
 
 class Crowd:

