@@ -10,8 +10,8 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -22,6 +22,7 @@ TICK_SECONDS = 0.2
 LINGER_SECONDS = 1.0
 """How long what the command left running may keep its output open."""
 GRACE_SECONDS = 3.0
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Show = Callable[[str, bytes], None]
 """Told `stdout` or `stderr` and what came; an empty name when nothing did for a while."""
@@ -67,23 +68,27 @@ def execute(command: str, pipe: str | None, folder: Path, show: Show) -> Executi
     """Without a pipe the command reads the end of its input at once, and has no terminal: it cannot
     wait for a person. Interrupted, it takes everything it has started along."""
     started = time.monotonic()
-    process = subprocess.Popen(  # noqa: S603 - running it is what we are for
-        ["/bin/sh", "-c", command],
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
     captures = {"stdout": Capture(), "stderr": Capture()}
+    process = None
     try:
+        with _held_signals():  # the command may run before it is known here which process it is
+            process = subprocess.Popen(  # noqa: S603 - running it is what we are for
+                ["/bin/sh", "-c", command],
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
         _exchange(process, (pipe or "").encode(errors="replace"), captures, show)
         code = process.wait()
     except BaseException:
-        _stop(process)
+        if process is not None:
+            _stop(process)
         raise
     finally:
-        _close(process.stdin, process.stdout, process.stderr)
+        if process is not None:
+            _close(process.stdin, process.stdout, process.stderr)
     return Execution(
         code if code >= 0 else 128 - code,
         captures["stdout"].text(),
@@ -134,14 +139,30 @@ def _write(descriptor: int, data: bytes, position: int) -> int:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """The group: first asked to end, then ended; at once when the person insists."""
-    with suppress(KeyboardInterrupt):
+    with _held_signals() as insisting:
         _signal(process, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < deadline and _signal(process, 0):
+        while not insisting and time.monotonic() < deadline and _signal(process, 0):
             process.poll()
             time.sleep(0.02)
-    _signal(process, signal.SIGKILL)
-    process.wait()
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def _held_signals() -> Iterator[list[int]]:
+    """Those that would interrupt what must not be left half done; they take effect at the end."""
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
+    for number in INTERRUPTIONS:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield came
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for held in came:
+            signal.raise_signal(held)
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> bool:

@@ -6,10 +6,13 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
+from app.cli.execution import execute
 from tests.cli.workflows import (
     interactions,
     kept_results,
@@ -57,6 +60,25 @@ def test_interrupted_while_a_command_runs(server: Server, tmp_path: Path, number
     newest = interactions(server, session_id)[-1]
     assert (newest["step_name"], newest["result"]) == (CHECK, None)
     assert kept_results(server) == []
+
+
+def test_interrupted_before_it_is_known_what_runs(tmp_path: Path) -> None:
+    """The command may be faster than the call that starts it."""
+    started: list[int] = []
+
+    def interrupt(frame: FrameType, event: str, _value: object) -> None:
+        if event == "return" and frame.f_code.co_name == "_execute_child":
+            started.append(frame.f_locals["self"].pid)
+            signal.raise_signal(signal.SIGINT)
+
+    sys.setprofile(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            execute("sleep 1000", None, tmp_path, lambda _name, _chunk: None)
+    finally:
+        sys.setprofile(None)
+    [pid] = started
+    assert not lives(pid)
 
 
 def test_a_command_that_will_not_stop(server: Server, tmp_path: Path) -> None:
