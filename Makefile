@@ -40,7 +40,7 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, tests
 	$(MAKE) test
 
 chaos: $(VENV)/.dev ## Kill, fill and slow everything down; repeat the HTTP tests behind PgBouncer
-	$(BIN)/python -m pytest --pgbouncer --numprocesses 2 tests/web
+	$(BIN)/python -m pytest --pgbouncer --numprocesses 2 tests/api tests/http tests/contexts/sessions
 	$(BIN)/python -m pytest tests/chaos
 
 bench: $(VENV)/.dev ## Measure against a floor in the same run

@@ -20,24 +20,24 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 import app as package
 from app import migrations, settings
+from app.api.documentation import DocumentationPage
+from app.api.routes import ROUTES
 from app.contexts.accounts import Authenticator
 from app.db import Database
+from app.http.body import ApiRequest
+from app.http.envelope import Envelope
+from app.http.metrics import PROMETHEUS, metrics
+from app.http.openapi import HEADERS
+from app.http.problems import EXCEPTION_HANDLERS
+from app.http.rate_limit import RateLimit
+from app.http.responses import Answer
+from app.http.unit_of_work import UnitOfWork, note_deadlock, provide_current_scope, provide_db
 from app.jobs import Jobs
 from app.logs import configure_logging
 from app.settings import Settings
 from app.stream.events import stream_events
 from app.stream.hub import Hub
 from app.stream.shutdown import close_streams_on_signal
-from app.web.answers import Answer
-from app.web.body import ApiRequest
-from app.web.documentation import DocumentationPage
-from app.web.envelope import Envelope
-from app.web.metrics import PROMETHEUS, metrics
-from app.web.operations import HEADERS
-from app.web.problems import EXCEPTION_HANDLERS
-from app.web.rate_limit import RateLimit
-from app.web.routes import ROUTES
-from app.web.unit import UnitOfWork, note_deadlock, provide_current_scope, provide_db
 
 
 def create_app(configuration: Settings | None = None) -> Envelope:
@@ -105,7 +105,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
 
 def _tracing() -> Any:
     """From an extra that most installations do without."""
-    from app.web.traces import Tracing  # noqa: PLC0415
+    from app.http.traces import Tracing  # noqa: PLC0415
 
     return Tracing()
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app.engine import BROKEN, Connection, Connections, alchemy_config
 from app.errors import AppError, NotFound, PreconditionFailed, Unavailable, violation
-from app.recording import RECORD, FeedEvent, encoded, recording
+from app.outbox import RECORD, FeedEvent, encoded, recording
 from app.settings import Settings
 
 APPLICATION_ROLE = "agent_sessions_app"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.db import Db
-from app.recording import FeedEvent
+from app.outbox import FeedEvent
 from app.schemas.feed import FeedEventOut
 from app.scope import Scope
 

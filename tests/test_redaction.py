@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.documents import is_clean
+from app.cleaning import is_clean
 from app.redaction import redact_document, redact_text
 from app.redaction.assignments import redact_assignments
 from app.redaction.tokens import redact_tokens

@@ -28,7 +28,7 @@ ALLOWED = {
     # Options of the connections to PostgreSQL.
     ("app/engine.py", "socket"),
     # A variable of this process says that there are several workers.
-    ("app/web/metrics.py", "os"),
+    ("app/http/metrics.py", "os"),
 }
 
 

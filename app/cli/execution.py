@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from app.documents import MAX_STRING_BYTES, elide, kept_at_each_end
+from app.cleaning import MAX_STRING_BYTES, elide, kept_at_each_end
 
 CHUNK_BYTES = 64 * 1024
 TICK_SECONDS = 0.2

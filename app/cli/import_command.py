@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from app.cleaning import truncate_all
 from app.cli.client import Refused, post_patiently, reason
 from app.cli.output import json_option, print_json
 from app.cli.transcripts import READERS, Event, lines
-from app.documents import truncate_all
 
 # Well below the server's limits of 500 events and 8 MiB.
 BATCH_EVENTS = 200

@@ -7,11 +7,11 @@ import msgspec
 from sqlalchemy import Select
 
 from app import feed
+from app.cleaning import clean, is_same
 from app.contexts.continuity.appending import append, require_next, sequence_taken
 from app.contexts.continuity.instances import get_instance, lock_instance, of_listed
 from app.contexts.continuity.replaying import replay
 from app.db import Db
-from app.documents import clean, is_same
 from app.models import Checkpoint, SupervisorSession
 from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from app import feed
+from app.cleaning import clean, clean_within
 from app.contexts.continuity.instances import get_instance, of_listed
 from app.db import Db
-from app.documents import clean, clean_within
 from app.models import LoggedCommand
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import MAX_NAME, Page

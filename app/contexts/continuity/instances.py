@@ -11,10 +11,10 @@ from msgspec import UNSET
 from sqlalchemy import Select, func
 
 from app import feed
+from app.cleaning import clean_within
 from app.contexts.continuity.appending import append
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
-from app.documents import clean_within
 from app.errors import Conflict, Invalid, NotFound
 from app.models import SupervisorSession
 from app.paging import Key, PageRequest, fetch_page

@@ -23,7 +23,7 @@ from app.contexts.fleet.conflicts import (
     list_work_item_conflicts,
     resolve_work_item_conflict,
 )
-from app.contexts.fleet.holding import end_agent, mark_stale_agents, release_claim
+from app.contexts.fleet.releasing import end_agent, mark_stale_agents, release_claim
 from app.contexts.fleet.settings import get_fleet_settings, update_fleet_settings
 from app.contexts.fleet.work_items import (
     complete_work_item,

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app import feed
+from app.cleaning import clean, clean_within
+from app.contexts.fleet.queries import agent_columns, agents
 from app.contexts.fleet.statements import HEARTBEATS, OBSERVE, STATUSES
-from app.contexts.fleet.views import agent_columns, agents
 from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean, clean_within
 from app.engine import to_jsonb
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Agent

@@ -6,7 +6,9 @@ import msgspec
 
 from app import feed
 from app.contexts.fleet.agents import agent_released, record_agent_heartbeats
-from app.contexts.fleet.holding import (
+from app.contexts.fleet.claim_rules import Situation, judge, look, notice
+from app.contexts.fleet.queries import of_visible_items
+from app.contexts.fleet.releasing import (
     UNDO_ATTEMPT,
     Changed,
     LockedAgent,
@@ -15,9 +17,7 @@ from app.contexts.fleet.holding import (
     lock_items,
     retried,
 )
-from app.contexts.fleet.judging import Situation, judge, look, notice
 from app.contexts.fleet.statements import GRANT, NEXT, NEXT_UNLOCKED
-from app.contexts.fleet.views import of_visible_items
 from app.contexts.fleet.work_items import get_work_item
 from app.db import Db
 from app.errors import Conflict, NotFound

@@ -5,10 +5,10 @@ from typing import NamedTuple
 from sqlalchemy import or_
 
 from app import feed
-from app.contexts.fleet.holding import lock_items
-from app.contexts.fleet.views import of_visible_items
+from app.cleaning import clean_text, clean_within
+from app.contexts.fleet.queries import of_visible_items
+from app.contexts.fleet.releasing import lock_items
 from app.db import Db
-from app.documents import clean_text, clean_within
 from app.errors import FieldError, Invalid
 from app.models import WorkItem, WorkItemConflict
 from app.paging import PageRequest, fetch_page

@@ -3,7 +3,7 @@
 from msgspec import UNSET
 
 from app import feed
-from app.contexts.fleet.views import DEFAULT_STALE_AFTER_SECONDS
+from app.contexts.fleet.queries import DEFAULT_STALE_AFTER_SECONDS
 from app.db import Db
 from app.models import FleetSettings
 from app.schemas.fleet import FleetSettingsUpdate

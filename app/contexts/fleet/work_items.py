@@ -7,17 +7,17 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from app import feed
-from app.contexts.fleet.holding import Changed, close_claims, lock_agents, retried
-from app.contexts.fleet.views import (
+from app.cleaning import clean_within
+from app.contexts.fleet.queries import (
     AVAILABILITY,
     ITEM_ORDER,
     availability_rank,
     item_columns,
     with_claim,
 )
+from app.contexts.fleet.releasing import Changed, close_claims, lock_agents, retried
 from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean_within
 from app.errors import Conflict, NotFound
 from app.models import Claim, WorkItem
 from app.paging import PageRequest, fetch_page

@@ -9,7 +9,7 @@ from typing import Literal
 
 from app.contexts import fleet
 from app.contexts.hooks import claude_code, codex, gemini, opencode
-from app.contexts.hooks.reading import Event
+from app.contexts.hooks.parsing import Event
 from app.contexts.sessions import is_outside, lock_known, observe
 from app.db import Db
 from app.errors import Conflict, Invalid, NotFound

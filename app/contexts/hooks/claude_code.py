@@ -8,7 +8,7 @@ import re
 from functools import partial
 from typing import Any
 
-from app.contexts.hooks.reading import (
+from app.contexts.hooks.parsing import (
     Event,
     Handler,
     as_text,

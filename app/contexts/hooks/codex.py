@@ -1,7 +1,7 @@
 """The hook events of Codex: the shapes of Claude Code, and those of its older `notify` program."""
 
 from app.contexts.hooks import claude_code
-from app.contexts.hooks.reading import Event, as_text
+from app.contexts.hooks.parsing import Event, as_text
 from app.schemas.hooks import Observation
 
 _NOTIFY = frozenset("type thread-id turn-id input-messages last-assistant-message".split())

@@ -6,7 +6,7 @@ a tool, which their fields tell apart; anything else (the plugin's start) belong
 
 from typing import Any
 
-from app.contexts.hooks.reading import (
+from app.contexts.hooks.parsing import (
     Event,
     as_mapping,
     as_text,

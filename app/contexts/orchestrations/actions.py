@@ -8,6 +8,7 @@ from msgspec import UNSET
 from sqlalchemy import and_, func, or_
 
 from app import feed
+from app.cleaning import clean, clean_text
 from app.contexts.orchestrations.common import (
     FINAL,
     find_actor,
@@ -24,7 +25,6 @@ from app.contexts.orchestrations.decisions import (
     withdraw_decisions,
 )
 from app.db import Db
-from app.documents import clean, clean_text
 from app.errors import Conflict
 from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
 from app.models.base import new_uuid

@@ -5,9 +5,9 @@ from uuid import UUID
 from sqlalchemy.orm import joinedload
 
 from app import feed
+from app.cleaning import clean_within
 from app.contexts.orchestrations.common import find_actor, lock_shared
 from app.db import Db
-from app.documents import clean_within
 from app.errors import Conflict, Forbidden
 from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
 from app.models.base import new_uuid

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from app import feed
+from app.cleaning import clean, clean_text
 from app.contexts.orchestrations.common import (
     find_actor,
     invalid_transition,
@@ -15,7 +16,6 @@ from app.contexts.orchestrations.common import (
 from app.contexts.orchestrations.decisions import refuse_pending, withdraw_decisions
 from app.contexts.orchestrations.orchestrations import record
 from app.db import Db
-from app.documents import clean, clean_text
 from app.models import Orchestration, OrchestrationAction
 from app.schemas.orchestrations import OrchestrationFail
 from app.scope import Scope

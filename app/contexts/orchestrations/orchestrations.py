@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET
 
 from app import feed
+from app.cleaning import clean, clean_within, merge_patch
 from app.contexts.orchestrations.common import (
     FINAL,
     find_actor,
@@ -17,7 +18,6 @@ from app.contexts.orchestrations.common import (
 from app.contexts.orchestrations.decisions import refuse_pending, request_missing_decisions
 from app.contexts.projects import require_visible_project
 from app.db import Db
-from app.documents import clean, clean_within, merge_patch
 from app.errors import Invalid
 from app.models import Orchestration
 from app.paging import PageRequest, fetch_page

@@ -7,10 +7,10 @@ from sqlalchemy import Select, null
 from sqlalchemy.exc import IntegrityError
 
 from app import feed
+from app.cleaning import clean
 from app.contexts.projects import require_visible_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.db import Db
-from app.documents import clean
 from app.errors import Invalid, from_violation
 from app.models import Device, OrchestrationNature
 from app.models.base import new_uuid

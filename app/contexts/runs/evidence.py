@@ -12,11 +12,11 @@ from sqlalchemy import func, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app import feed
+from app.cleaning import clean
 from app.contexts.runs.keys import among, id_taken, key_in_other_project
 from app.contexts.runs.kinds import ENTRY, EXEC, ISSUE, LOG, RELATION, STATE, Kind
 from app.contexts.runs.runs import get_run, lock_unfinished
 from app.db import Db
-from app.documents import clean
 from app.errors import Conflict, FieldError, Invalid
 from app.models import Run, RunEntry, RunExec, RunIssue, RunIssueRelation, RunLog, RunState
 from app.models.base import new_uuid

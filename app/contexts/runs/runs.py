@@ -7,11 +7,11 @@ import msgspec
 from msgspec import UNSET
 
 from app import feed
+from app.cleaning import clean
 from app.contexts.projects import require_visible_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.contexts.runs.statements import COUNTS
 from app.db import Db
-from app.documents import clean
 from app.errors import Conflict, Invalid
 from app.models import Device, OrchestrationNature, Run
 from app.models.base import new_uuid

@@ -1,6 +1,7 @@
 """Development sessions and their history of interactions."""
 
-from app.contexts.sessions.appending import (
+from app.contexts.sessions.appending.guesses import Memory
+from app.contexts.sessions.appending.plan import (
     Appended,
     Outdated,
     Plan,
@@ -9,16 +10,15 @@ from app.contexts.sessions.appending import (
     append_together,
     foresee,
 )
-from app.contexts.sessions.history import Window
-from app.contexts.sessions.interactions import get_interaction, list_interactions
+from app.contexts.sessions.history.history import Window
+from app.contexts.sessions.history.interactions import get_interaction, list_interactions
 from app.contexts.sessions.listing import (
     SessionFilter,
     get_session,
     is_outside,
     list_sessions,
 )
-from app.contexts.sessions.memory import Memory
-from app.contexts.sessions.recorded import lock_known, observe
+from app.contexts.sessions.observing.observe import lock_known, observe
 from app.contexts.sessions.sessions import (
     cancel_session,
     complete_session,
@@ -30,7 +30,7 @@ from app.contexts.sessions.sessions import (
     update_session,
 )
 from app.contexts.sessions.types import session_types
-from app.contexts.sessions.workflow import next_command, set_result
+from app.contexts.sessions.workflow.progress import next_command, set_result
 
 __all__ = [
     "Appended",

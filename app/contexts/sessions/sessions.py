@@ -6,11 +6,11 @@ import msgspec
 from msgspec import UNSET
 
 from app import feed
+from app.cleaning import clean, clean_text, clean_within, merge_patch
 from app.contexts.projects import require_visible_project
 from app.contexts.sessions.listing import is_outside
 from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
-from app.documents import clean, clean_text, clean_within, merge_patch
 from app.errors import Conflict, Invalid
 from app.models import Component, Session
 from app.schemas.base import MAX_NAME

@@ -4,8 +4,8 @@ import functools
 import re
 import shlex
 
+from app.cleaning import clean_text
 from app.contexts.sessions.types.definition import StepContext
-from app.documents import clean_text
 from app.schemas.toolchain import fill_path
 
 _SLUG_LENGTH = 60

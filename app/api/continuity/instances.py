@@ -1,0 +1,158 @@
+from typing import Annotated
+
+import msgspec
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from app.contexts import continuity
+from app.db import Db
+from app.http.routing import Cursor, Limit, created, route
+from app.paging import PageRequest
+from app.schemas.base import MAX_BIGINT, Page
+from app.schemas.continuity import (
+    Heartbeat,
+    HeartbeatOut,
+    InstanceOut,
+    InstanceRegister,
+    InstanceStatus,
+    InstanceType,
+    ReplayOut,
+    Resumed,
+    ResumeInput,
+    TimelineEntry,
+)
+from app.schemas.rendering import rendered, rendered_page
+from app.schemas.retention import ContinuitySettingsOut, ContinuitySettingsUpdate
+from app.scope import Scope
+
+Sequence = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
+Seconds = Annotated[int | None, QueryParameter(ge=0, le=10**9)]
+
+
+@route("GET", "/api/instances", tag="instances")
+async def list_instances(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    project: FromQuery[str | None] = None,
+    status: FromQuery[list[InstanceStatus] | None] = None,
+    instance_type: FromQuery[InstanceType | None] = None,
+    silent_seconds: Seconds = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[InstanceOut]:
+    """`silent_seconds` keeps those without a heartbeat for longer than that."""
+    page = await continuity.list_instances(
+        current_scope,
+        db,
+        PageRequest(limit, cursor),
+        project=project,
+        status=status,
+        instance_type=instance_type,
+        silent_seconds=silent_seconds,
+    )
+    return rendered_page(page, InstanceOut)
+
+
+@route("POST", "/api/instances", 201, tag="instances", also=[200])
+async def register_instance(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[InstanceRegister],
+) -> Response[InstanceOut]:
+    """Again with the same id it answers the instance as it is."""
+    registered = await continuity.register_instance(current_scope, db, data)
+    instance = rendered(registered.instance, InstanceOut)
+    location = f"/api/instances/{instance.instance_id}"
+    return created(instance, location, 201 if registered.created else 200)
+
+
+@route("GET", "/api/instances/{instance_id:str}", tag="instances", also=[409])
+async def find_instance(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], instance_id: FromPath[str]
+) -> InstanceOut:
+    """By its id or the beginning of it; 409 with up to ten `matches` when several begin so."""
+    return rendered(await continuity.find_instance(current_scope, db, instance_id), InstanceOut)
+
+
+@route("DELETE", "/api/instances/{instance_id:str}", 204, tag="instances")
+async def delete_instance(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], instance_id: FromPath[str]
+) -> None:
+    await continuity.delete_instance(current_scope, db, instance_id)
+
+
+@route("POST", "/api/instances/{instance_id:str}/heartbeat", tag="instances")
+async def record_heartbeat(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    instance_id: FromPath[str],
+    data: JSONBody[Heartbeat | None] = None,
+) -> HeartbeatOut:
+    """What is left out stays as it is; null clears the epic."""
+    instance = await continuity.record_heartbeat(
+        current_scope, db, instance_id, data or Heartbeat()
+    )
+    advised = instance.context_percent >= continuity.CHECKPOINT_ADVISED_PERCENT
+    fields = msgspec.structs.asdict(rendered(instance, InstanceOut))
+    return HeartbeatOut(**fields, checkpoint_advised=advised)
+
+
+@route("POST", "/api/instances/{instance_id:str}/close", tag="instances")
+async def close_instance(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], instance_id: FromPath[str]
+) -> InstanceOut:
+    return rendered(await continuity.close_instance(current_scope, db, instance_id), InstanceOut)
+
+
+@route("GET", "/api/instances/{instance_id:str}/replay", tag="instances")
+async def replay_events(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    instance_id: FromPath[str],
+    to_sequence: Sequence = None,
+) -> ReplayOut:
+    """The state after that event, by default the newest."""
+    return await continuity.replay_events(current_scope, db, instance_id, to_sequence=to_sequence)
+
+
+@route("GET", "/api/instances/{instance_id:str}/timeline", tag="instances")
+async def list_timeline(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    instance_id: FromPath[str],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[TimelineEntry]:
+    """Events, commands and checkpoints merged by time, newest first."""
+    request = PageRequest(limit, cursor)
+    return await continuity.list_timeline(current_scope, db, instance_id, request)
+
+
+@route("POST", "/api/instances/resume", tag="instances")
+async def resume_instance(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[ResumeInput | None] = None,
+) -> Resumed:
+    """A hand-off, or `choices` when the hint could mean several instances."""
+    hint = None if data is None else data.hint
+    return await continuity.resume_instance(current_scope, db, hint)
+
+
+@route("GET", "/api/continuity/settings", tag="instances")
+async def get_continuity_settings(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db]
+) -> ContinuitySettingsOut:
+    settings = await continuity.get_continuity_settings(current_scope, db)
+    return rendered(settings, ContinuitySettingsOut)
+
+
+@route("PATCH", "/api/continuity/settings", tag="instances")
+async def update_continuity_settings(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[ContinuitySettingsUpdate],
+) -> ContinuitySettingsOut:
+    settings = await continuity.update_continuity_settings(current_scope, db, data)
+    return rendered(settings, ContinuitySettingsOut)

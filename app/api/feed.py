@@ -1,0 +1,26 @@
+from typing import Annotated
+
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from app import feed
+from app.db import Db
+from app.http.routing import Limit, OptionalId, route
+from app.schemas.base import MAX_BIGINT
+from app.schemas.feed import FeedPage
+from app.scope import Scope
+
+
+@route("GET", "/api/feed", tag="feed")
+async def list_events(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    after: Annotated[int, QueryParameter(ge=0, le=MAX_BIGINT)] = 0,
+    session_id: OptionalId = None,
+    limit: Limit = 50,
+) -> FeedPage:
+    """Ascending. `next_cursor` is the last sequence: ask with it as `after` for what comes next."""
+    events = await feed.list_events(
+        current_scope, db, after=after, limit=limit, session_id=session_id
+    )
+    return FeedPage(data=events, next_cursor=str(events[-1].sequence if events else after))

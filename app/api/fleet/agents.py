@@ -1,0 +1,144 @@
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from app.contexts import fleet
+from app.contexts.fleet import AgentFilter
+from app.db import Db
+from app.http.routing import Cursor, Limit, created, location, route
+from app.paging import PageRequest
+from app.schemas.base import Move, Page
+from app.schemas.fleet import (
+    AgentHeartbeats,
+    AgentOut,
+    AgentRegister,
+    AgentRelease,
+    AgentStatus,
+    AgentSummary,
+    FleetSettingsOut,
+    FleetSettingsUpdate,
+    HeartbeatResult,
+    Track,
+)
+from app.schemas.rendering import rendered
+from app.scope import Scope
+
+_ONE = "/api/agents/{agent_session_id:str}"
+
+
+@route("GET", "/api/agents", tag="fleet")
+async def list_agents(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    status: FromQuery[list[AgentStatus] | None] = None,
+    track: FromQuery[Track | None] = None,
+    codebase: FromQuery[str | None] = None,
+    hostname: FromQuery[str | None] = None,
+    holding: FromQuery[bool | None] = None,
+    stale: FromQuery[bool | None] = None,
+    needs_input: FromQuery[bool | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[AgentSummary]:
+    """The last registered first. `status` is the computed one."""
+    filters = AgentFilter(
+        status=list(status) if status else None,
+        track=track,
+        codebase=codebase,
+        hostname=hostname,
+        holding=holding,
+        stale=stale,
+        needs_input=needs_input,
+    )
+    return await fleet.list_agents(current_scope, db, PageRequest(limit, cursor), filters)
+
+
+@route("PUT", _ONE, tag="fleet", also=[201, 409])
+async def register_agent(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    agent_session_id: FromPath[str],
+    data: JSONBody[AgentRegister | None] = None,
+) -> Response[AgentOut]:
+    """201 for a new one; one that had ended is back."""
+    registered = await fleet.register_agent(
+        current_scope, db, agent_session_id, data or AgentRegister()
+    )
+    status = 201 if registered.created else 200
+    return created(registered.agent, location("/api/agents", agent_session_id), status)
+
+
+@route("GET", _ONE, tag="fleet")
+async def get_agent(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], agent_session_id: FromPath[str]
+) -> AgentOut:
+    return await fleet.get_agent(current_scope, db, agent_session_id)
+
+
+@route("POST", f"{_ONE}/heartbeat", tag="fleet")
+async def record_agent_heartbeat(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], agent_session_id: FromPath[str]
+) -> HeartbeatResult:
+    """A stale agent is back, and sees what it still holds; 409 `agent_released` for one that has
+    ended."""
+    return await fleet.record_agent_heartbeat(current_scope, db, agent_session_id)
+
+
+@route("POST", "/api/agents/heartbeats", tag="fleet")
+async def record_agent_heartbeats(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[AgentHeartbeats],
+) -> Page[HeartbeatResult]:
+    """Of all agents of a machine: one result for each, in the order given."""
+    results = await fleet.record_agent_heartbeats(current_scope, db, data.session_ids)
+    return Page(results, None)
+
+
+@route("POST", f"{_ONE}/release", tag="fleet")
+async def release_claim(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    agent_session_id: FromPath[str],
+    data: JSONBody[AgentRelease | None] = None,
+) -> AgentOut:
+    """409 `no_claim` when it holds nothing."""
+    reason = (data or AgentRelease()).reason
+    await fleet.release_claim(current_scope, db, agent_session_id, reason)
+    return await fleet.get_agent(current_scope, db, agent_session_id)
+
+
+@route("POST", f"{_ONE}/end", tag="fleet")
+async def end_agent(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], agent_session_id: FromPath[str]
+) -> AgentOut:
+    """It lets go what it holds; again it changes nothing."""
+    await fleet.end_agent(current_scope, db, agent_session_id)
+    return await fleet.get_agent(current_scope, db, agent_session_id)
+
+
+@route("POST", f"{_ONE}/move", tag="fleet")
+async def move_agent(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    agent_session_id: FromPath[str],
+    data: JSONBody[Move],
+) -> AgentOut:
+    return await fleet.move_agent(current_scope, db, agent_session_id, data.project_id)
+
+
+@route("GET", "/api/fleet/settings", tag="fleet")
+async def get_fleet_settings(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db]
+) -> FleetSettingsOut:
+    return rendered(await fleet.get_fleet_settings(current_scope, db), FleetSettingsOut)
+
+
+@route("PATCH", "/api/fleet/settings", tag="fleet")
+async def update_fleet_settings(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[FleetSettingsUpdate],
+) -> FleetSettingsOut:
+    settings = await fleet.update_fleet_settings(current_scope, db, data)
+    return rendered(settings, FleetSettingsOut)

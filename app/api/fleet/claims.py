@@ -1,0 +1,111 @@
+"""The history of claims, and the conflicts that stand in their way."""
+
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from app.contexts import fleet
+from app.db import Db
+from app.http.routing import Cursor, Limit, created, route
+from app.paging import PageRequest
+from app.schemas.base import Page
+from app.schemas.fleet import (
+    ClaimOut,
+    ReleaseReason,
+    Severity,
+    WorkItemConflictCreate,
+    WorkItemConflictOut,
+    WorkItemConflictResolve,
+)
+from app.schemas.rendering import rendered, rendered_page
+from app.scope import Scope
+
+_CONFLICT = "/api/work-item-conflicts/{conflict_id:int}"
+
+
+@route("GET", "/api/claims", tag="fleet")
+async def list_claims(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    work_item: FromQuery[str | None] = None,
+    session_id: FromQuery[str | None] = None,
+    live: FromQuery[bool | None] = None,
+    release_reason: FromQuery[ReleaseReason | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ClaimOut]:
+    """The last claim first."""
+    page = await fleet.list_claims(
+        current_scope,
+        db,
+        PageRequest(limit, cursor),
+        work_item=work_item,
+        session_id=session_id,
+        live=live,
+        release_reason=release_reason,
+    )
+    return rendered_page(page, ClaimOut)
+
+
+@route("GET", "/api/claims/{claim_id:int}", tag="fleet")
+async def get_claim(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], claim_id: FromPath[int]
+) -> ClaimOut:
+    """For a holder to verify its fencing token before an act that cannot be undone."""
+    return rendered(await fleet.get_claim(current_scope, db, claim_id), ClaimOut)
+
+
+@route("GET", "/api/work-item-conflicts", tag="fleet")
+async def list_work_item_conflicts(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    work_item: FromQuery[str | None] = None,
+    severity: FromQuery[Severity | None] = None,
+    resolved: FromQuery[bool | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[WorkItemConflictOut]:
+    """The last reported first. `work_item` is either of the two."""
+    page = await fleet.list_work_item_conflicts(
+        current_scope,
+        db,
+        PageRequest(limit, cursor),
+        work_item=work_item,
+        severity=severity,
+        resolved=resolved,
+    )
+    return rendered_page(page, WorkItemConflictOut)
+
+
+@route("POST", "/api/work-item-conflicts", 201, tag="fleet", also=[200])
+async def create_work_item_conflict(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[WorkItemConflictCreate],
+) -> Response[WorkItemConflictOut]:
+    """Reported again it is updated (200), and open again if it was resolved."""
+    reported = await fleet.create_work_item_conflict(current_scope, db, data)
+    conflict = rendered(reported.conflict, WorkItemConflictOut)
+    location = f"/api/work-item-conflicts/{conflict.id}"
+    return created(conflict, location, 201 if reported.created else 200)
+
+
+@route("GET", _CONFLICT, tag="fleet")
+async def get_work_item_conflict(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], conflict_id: FromPath[int]
+) -> WorkItemConflictOut:
+    conflict = await fleet.get_work_item_conflict(current_scope, db, conflict_id)
+    return rendered(conflict, WorkItemConflictOut)
+
+
+@route("POST", f"{_CONFLICT}/resolve", tag="fleet")
+async def resolve_work_item_conflict(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    conflict_id: FromPath[int],
+    data: JSONBody[WorkItemConflictResolve | None] = None,
+) -> WorkItemConflictOut:
+    """Again it changes nothing."""
+    notes = None if data is None else data.resolution_notes
+    conflict = await fleet.resolve_work_item_conflict(current_scope, db, conflict_id, notes)
+    return rendered(conflict, WorkItemConflictOut)

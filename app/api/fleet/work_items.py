@@ -1,0 +1,157 @@
+from typing import Annotated
+
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from app.contexts import fleet
+from app.db import Db
+from app.errors import Invalid
+from app.http.responses import Answer
+from app.http.routing import Cursor, Limit, created, location, route
+from app.paging import PageRequest
+from app.schemas.base import Move, Page
+from app.schemas.fleet import (
+    Availability,
+    Claimable,
+    Granted,
+    NextClaim,
+    Track,
+    TrackOut,
+    WorkItemClaim,
+    WorkItemComplete,
+    WorkItemCreate,
+    WorkItemOut,
+    WorkItemRow,
+    WorkItemStatus,
+    WorkItemUpdate,
+)
+from app.scope import Scope
+
+_ONE = "/api/work-items/{work_item_key:str}"
+SessionId = Annotated[
+    str | None, QueryParameter(min_length=1, max_length=200, description="Required.")
+]
+
+
+@route("GET", "/api/work-items", tag="fleet")
+async def list_work_items(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    availability: FromQuery[list[Availability] | None] = None,
+    status: FromQuery[list[WorkItemStatus] | None] = None,
+    track: FromQuery[Track | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[WorkItemRow]:
+    """What can be done next comes first: by availability, track, rank and key. An item whose
+    availability changes meanwhile may be missed between two pages."""
+    return await fleet.list_work_items(
+        current_scope,
+        db,
+        PageRequest(limit, cursor),
+        availability=list(availability) if availability else None,
+        status=list(status) if status else None,
+        track=track,
+    )
+
+
+@route("POST", "/api/work-items", 201, tag="fleet")
+async def create_work_item(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[WorkItemCreate],
+) -> Response[WorkItemOut]:
+    item = await fleet.create_work_item(current_scope, db, data)
+    return created(item, location("/api/work-items", item.key))
+
+
+@route("POST", "/api/work-items/claim-next", tag="fleet")
+async def claim_next_work_item(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[NextClaim],
+) -> Response[Granted | None]:
+    """The best item that can be claimed, a different one for each agent; 204 when there is
+    nothing to do. An agent that holds one gets that one again."""
+    granted = await fleet.claim_next_work_item(current_scope, db, data.session_id, data.track)
+    return Answer(granted, status_code=204 if granted is None else 200)
+
+
+@route("GET", _ONE, tag="fleet")
+async def get_work_item(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], work_item_key: FromPath[str]
+) -> WorkItemOut:
+    return await fleet.get_work_item(current_scope, db, work_item_key)
+
+
+@route("PATCH", _ONE, tag="fleet")
+async def update_work_item(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    work_item_key: FromPath[str],
+    data: JSONBody[WorkItemUpdate],
+) -> WorkItemOut:
+    return await fleet.update_work_item(current_scope, db, work_item_key, data)
+
+
+@route("DELETE", _ONE, 204, tag="fleet", also=[409])
+async def delete_work_item(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], work_item_key: FromPath[str]
+) -> None:
+    """With its claims and conflicts; 409 `already_claimed` while somebody holds it."""
+    await fleet.delete_work_item(current_scope, db, work_item_key)
+
+
+@route("GET", f"{_ONE}/can-claim", tag="fleet")
+async def can_claim_work_item(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    work_item_key: FromPath[str],
+    session_id: SessionId = None,
+) -> Claimable:
+    """What a claim would be answered now, without making it."""
+    if session_id is None:
+        raise Invalid.field("session_id", "is required")
+    return await fleet.can_claim_work_item(current_scope, db, work_item_key, session_id)
+
+
+@route("POST", f"{_ONE}/claim", tag="fleet")
+async def claim_work_item(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    work_item_key: FromPath[str],
+    data: JSONBody[WorkItemClaim],
+) -> Granted:
+    """409 `already_claimed`, `conflict`, `work_item_closed` or `agent_released`."""
+    return await fleet.claim_work_item(current_scope, db, work_item_key, data)
+
+
+@route("POST", f"{_ONE}/complete", tag="fleet")
+async def complete_work_item(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    work_item_key: FromPath[str],
+    data: JSONBody[WorkItemComplete | None] = None,
+) -> WorkItemOut:
+    """Closes its claim; 409 `claim_lost` for a fencing token that is not the live claim's."""
+    token = None if data is None else data.fencing_token
+    return await fleet.complete_work_item(current_scope, db, work_item_key, token)
+
+
+@route("POST", f"{_ONE}/move", tag="fleet")
+async def move_work_item(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    work_item_key: FromPath[str],
+    data: JSONBody[Move],
+) -> WorkItemOut:
+    return await fleet.move_work_item(current_scope, db, work_item_key, data.project_id)
+
+
+@route("GET", "/api/tracks", tag="fleet")
+async def list_tracks(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db]
+) -> Page[TrackOut]:
+    """All four."""
+    return Page(await fleet.list_tracks(current_scope, db), None)

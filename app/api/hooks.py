@@ -1,0 +1,69 @@
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+import msgspec
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, JSONBody
+from prometheus_client import Counter
+
+from app.contexts import hooks
+from app.db import Db
+from app.http.routing import route
+from app.schemas.base import MAX_BATCH
+from app.schemas.hooks import ImportSummary
+from app.scope import Scope
+
+_OUTSIDE = Counter(
+    "agent_sessions_hook_events_outside_project",
+    "Events of a session that lives outside the project of the token that brought them.",
+    ["agent"],
+)
+Hostname = Annotated[
+    str | None,
+    HeaderParameter(name="X-Agent-Hostname", description="The machine of the agent, URL-encoded."),
+]
+EventBatch = Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
+
+
+@route(
+    "POST",
+    "/api/hooks/{agent:str}",
+    204,
+    tag="hooks",
+    hot=True,
+    nul_allowed_in="*",
+    takes_anything=True,
+    unlimited=True,
+)
+async def ingest_event(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    agent: FromPath[str],
+    data: JSONBody[dict[str, Any]],
+    hostname: Hostname = None,
+) -> None:
+    """Any JSON object: the senders are not ours to correct."""
+    host = None if hostname is None else unquote(hostname).replace("\x00", "\ufffd")[:255]
+    outcome = await hooks.ingest_event(current_scope, db, agent, data, hostname=host)
+    if outcome == "outside":
+        _OUTSIDE.labels(agent).inc()
+
+
+@route(
+    "POST",
+    "/api/hooks/{agent:str}/import",
+    tag="hooks",
+    hot=True,
+    nul_allowed_in="*",
+    takes_anything=True,
+    unlimited=True,
+)
+async def import_events(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    agent: FromPath[str],
+    data: JSONBody[EventBatch],
+) -> ImportSummary:
+    """Events of the past, such as a transcript tells. What is there already stays as it is."""
+    stored = await hooks.import_events(current_scope, db, agent, data)
+    return ImportSummary(received=len(data), stored=stored)

@@ -1,0 +1,72 @@
+from uuid import UUID
+
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from app.contexts import orchestrations
+from app.db import Db
+from app.http.routing import Cursor, Limit, route
+from app.paging import PageRequest
+from app.schemas.base import Page
+from app.schemas.orchestrations import (
+    DecisionApprove,
+    DecisionOut,
+    DecisionReject,
+    DecisionStatus,
+)
+from app.schemas.rendering import rendered, rendered_page
+from app.scope import Scope
+
+
+@route("GET", "/api/decisions", tag="decisions")
+async def list_decisions(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    status: FromQuery[DecisionStatus | None] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[DecisionOut]:
+    """With `status=pending` an approver's inbox; the last requested first."""
+    request = PageRequest(limit, cursor)
+    page = await orchestrations.list_decisions(current_scope, db, request, status=status)
+    return rendered_page(page, DecisionOut)
+
+
+@route("GET", "/api/orchestrations/{orchestration_id:uuid}/decisions", tag="decisions")
+async def list_orchestration_decisions(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[DecisionOut]:
+    """The last requested first."""
+    page = await orchestrations.list_orchestration_decisions(
+        current_scope, db, orchestration_id, PageRequest(limit, cursor)
+    )
+    return rendered_page(page, DecisionOut)
+
+
+@route("POST", "/api/decisions/{decision_id:uuid}/approve", tag="decisions")
+async def approve_decision(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    decision_id: FromPath[UUID],
+    data: JSONBody[DecisionApprove | None] = None,
+) -> DecisionOut:
+    """By an owner or admin who did not ask for it."""
+    note = None if data is None else data.note
+    decision = await orchestrations.approve_decision(current_scope, db, decision_id, note)
+    return rendered(decision, DecisionOut)
+
+
+@route("POST", "/api/decisions/{decision_id:uuid}/reject", tag="decisions")
+async def reject_decision(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    decision_id: FromPath[UUID],
+    data: JSONBody[DecisionReject],
+) -> DecisionOut:
+    """By an owner or admin who did not ask for it; the action is cancelled."""
+    decision = await orchestrations.reject_decision(current_scope, db, decision_id, data.note)
+    return rendered(decision, DecisionOut)

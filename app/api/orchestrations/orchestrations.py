@@ -1,0 +1,218 @@
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from app.contexts import orchestrations
+from app.contexts.orchestrations import OrchestrationFilter
+from app.db import Db
+from app.http.routing import Cursor, Limit, Moment, created, parse_moment, route
+from app.models import Orchestration
+from app.paging import PageRequest
+from app.schemas.base import Move, Page
+from app.schemas.orchestrations import (
+    OrchestrationCancel,
+    OrchestrationCreate,
+    OrchestrationFail,
+    OrchestrationOut,
+    OrchestrationStatus,
+    OrchestrationSummary,
+    OrchestrationType,
+    OrchestrationUpdate,
+)
+from app.schemas.rendering import rendered_page
+from app.scope import Scope
+
+_ONE = "/api/orchestrations/{orchestration_id:uuid}"
+
+
+@route("GET", "/api/orchestrations", tag="orchestrations")
+async def list_orchestrations(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    status: FromQuery[list[OrchestrationStatus] | None] = None,
+    type: FromQuery[OrchestrationType | None] = None,  # noqa: A002 - the field's name
+    created_by: FromQuery[UUID | None] = None,
+    agent: FromQuery[UUID | None] = None,
+    created_after: Moment = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[OrchestrationSummary]:
+    """The last created first. `agent` is one of `active_agents`."""
+    filters = OrchestrationFilter(
+        status=list(status) if status else None,
+        type=type,
+        created_by=created_by,
+        agent=agent,
+        created_after=parse_moment("created_after", created_after),
+    )
+    page = await orchestrations.list_orchestrations(
+        current_scope, db, PageRequest(limit, cursor), filters
+    )
+    return rendered_page(page, OrchestrationSummary)
+
+
+@route("POST", "/api/orchestrations", 201, tag="orchestrations")
+async def create_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    data: JSONBody[OrchestrationCreate],
+) -> Response[OrchestrationOut]:
+    session = await orchestrations.create_orchestration(current_scope, db, data)
+    location = f"/api/orchestrations/{session.session_id}"
+    return created(await _out(current_scope, db, session), location)
+
+
+@route("GET", _ONE, tag="orchestrations")
+async def get_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+) -> OrchestrationOut:
+    session = await orchestrations.get_orchestration(current_scope, db, orchestration_id)
+    return await _out(current_scope, db, session)
+
+
+@route("PATCH", _ONE, tag="orchestrations", also=[409])
+async def update_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+    data: JSONBody[OrchestrationUpdate],
+) -> OrchestrationOut:
+    session = await orchestrations.update_orchestration(current_scope, db, orchestration_id, data)
+    return await _out(current_scope, db, session)
+
+
+@route("DELETE", _ONE, 204, tag="orchestrations")
+async def delete_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+) -> None:
+    await orchestrations.delete_orchestration(current_scope, db, orchestration_id)
+
+
+@route("POST", f"{_ONE}/move", tag="orchestrations")
+async def move_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+    data: JSONBody[Move],
+) -> OrchestrationOut:
+    session = await orchestrations.move_orchestration(
+        current_scope, db, orchestration_id, data.project_id
+    )
+    return await _out(current_scope, db, session)
+
+
+@route("POST", f"{_ONE}/start", tag="orchestrations")
+async def start_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+) -> OrchestrationOut:
+    """Once; starting what runs changes nothing."""
+    session = await orchestrations.start_orchestration(current_scope, db, orchestration_id)
+    return await _out(current_scope, db, session)
+
+
+@route("POST", f"{_ONE}/pause", tag="orchestrations")
+async def pause_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+) -> OrchestrationOut:
+    """What runs may end, but nothing starts."""
+    session = await orchestrations.pause_orchestration(current_scope, db, orchestration_id)
+    return await _out(current_scope, db, session)
+
+
+@route("POST", f"{_ONE}/resume", tag="orchestrations")
+async def resume_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+) -> OrchestrationOut:
+    session = await orchestrations.resume_orchestration(current_scope, db, orchestration_id)
+    return await _out(current_scope, db, session)
+
+
+@route("POST", f"{_ONE}/complete", tag="orchestrations")
+async def complete_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+) -> OrchestrationOut:
+    """409 `decisions_pending` while somebody waits for a decision."""
+    session = await orchestrations.complete_orchestration(current_scope, db, orchestration_id)
+    return await _out(current_scope, db, session)
+
+
+@route("POST", f"{_ONE}/fail", tag="orchestrations")
+async def fail_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+    data: JSONBody[OrchestrationFail],
+) -> OrchestrationOut:
+    session = await orchestrations.fail_orchestration(current_scope, db, orchestration_id, data)
+    return await _out(current_scope, db, session)
+
+
+@route("POST", f"{_ONE}/cancel", tag="orchestrations")
+async def cancel_orchestration(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+    data: JSONBody[OrchestrationCancel | None] = None,
+) -> OrchestrationOut:
+    reason = None if data is None else data.reason
+    session = await orchestrations.cancel_orchestration(current_scope, db, orchestration_id, reason)
+    return await _out(current_scope, db, session)
+
+
+@route(
+    "PUT",
+    f"{_ONE}/agents/{{agent_id:str}}",
+    tag="orchestrations",
+    also=[409],
+)
+async def add_agent(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+    agent_id: FromPath[str],
+) -> OrchestrationOut:
+    """Adding twice is adding once."""
+    session = await orchestrations.add_agent(current_scope, db, orchestration_id, agent_id)
+    return await _out(current_scope, db, session)
+
+
+@route(
+    "DELETE",
+    f"{_ONE}/agents/{{agent_id:str}}",
+    204,
+    tag="orchestrations",
+    also=[409],
+)
+async def remove_agent(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    orchestration_id: FromPath[UUID],
+    agent_id: FromPath[str],
+) -> None:
+    """Also when it was not there."""
+    await orchestrations.remove_agent(current_scope, db, orchestration_id, agent_id)
+
+
+async def _out(scope: Scope, db: Db, session: Orchestration) -> OrchestrationOut:
+    performance = await orchestrations.get_performance(scope, db, session.session_id)
+    fields = {
+        name: getattr(session, name)
+        for name in OrchestrationOut.__struct_fields__
+        if name != "performance_summary"
+    }
+    return msgspec.convert({**fields, "performance_summary": performance}, OrchestrationOut)

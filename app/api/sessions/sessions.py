@@ -1,0 +1,266 @@
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from app.contexts import sessions
+from app.contexts.sessions import SessionFilter, Window
+from app.db import Db
+from app.errors import Invalid
+from app.http.body import ApiRequest
+from app.http.routing import (
+    Cursor,
+    Limit,
+    Moment,
+    OptionalId,
+    created,
+    parse_moment,
+    route,
+)
+from app.http.unit_of_work import unit_of
+from app.paging import PageRequest
+from app.schemas.base import MAX_BIGINT, Batch, Move, Page
+from app.schemas.rendering import rendered
+from app.schemas.sessions import (
+    Agent,
+    Environment,
+    Interaction,
+    InteractionBatch,
+    InteractionInput,
+    SessionCancel,
+    SessionCreate,
+    SessionFail,
+    SessionOut,
+    SessionStatus,
+    SessionSummary,
+    SessionUpdate,
+)
+from app.scope import Scope
+
+MAX_INTERACTIONS = 1000
+Seq = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
+
+
+@route("GET", "/api/sessions", tag="sessions", hot=True)
+async def list_sessions(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    status: FromQuery[list[SessionStatus] | None] = None,
+    type: FromQuery[str | None] = None,  # noqa: A002 - the field's name
+    agent: FromQuery[Agent | None] = None,
+    environment: FromQuery[Environment | None] = None,
+    component_id: OptionalId = None,
+    project_id: OptionalId = None,
+    user_id: OptionalId = None,
+    external_id: FromQuery[str | None] = None,
+    needs_input: FromQuery[bool | None] = None,
+    updated_after: Moment = None,
+    q: FromQuery[str | None] = None,
+    sort: FromQuery[Literal["updated_at", "id"]] = "updated_at",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[SessionSummary]:
+    """Newest `updated_at` first. A session that changes while you page can be missed or seen
+    twice; `sort=id` pages over what never changes."""
+    filters = SessionFilter(
+        status=list(status) if status else None,
+        type=type,
+        agent=agent,
+        environment=environment,
+        component_id=component_id,
+        project_id=project_id,
+        user_id=user_id,
+        external_id=external_id,
+        needs_input=needs_input,
+        updated_after=parse_moment("updated_after", updated_after),
+        q=q,
+    )
+    return await sessions.list_sessions(
+        current_scope, db, PageRequest(limit, cursor), filters, by_id=sort == "id"
+    )
+
+
+@route("POST", "/api/sessions", 201, tag="sessions")
+async def create_session(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[SessionCreate]
+) -> Response[SessionOut]:
+    session = await sessions.create_session(current_scope, db, data)
+    summary = rendered(session, SessionSummary)
+    return created(_with_interactions(summary, []), f"/api/sessions/{session.id}")
+
+
+@route("GET", "/api/sessions/{session_id:int}", tag="sessions", hot=True)
+async def get_session(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    session_id: FromPath[int],
+    interactions: Annotated[
+        str,
+        QueryParameter(
+            pattern=r"^(none|all|[0-9]{1,4})$(?!\n)", description="none, all, or 1–1000"
+        ),
+    ] = "50",
+) -> SessionOut:
+    """With its newest interactions, oldest of them first."""
+    session = await sessions.get_session(current_scope, db, session_id)
+    limit = _interaction_limit(interactions, session.interaction_count)
+    window = Window(limit=limit)
+    newest = (
+        await sessions.list_interactions(current_scope, db, session_id, window) if limit else []
+    )
+    return _with_interactions(session, list(newest[::-1]))
+
+
+@route("PATCH", "/api/sessions/{session_id:int}", tag="sessions")
+async def update_session(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    session_id: FromPath[int],
+    data: JSONBody[SessionUpdate],
+) -> SessionSummary:
+    session = await sessions.update_session(current_scope, db, session_id, data)
+    return rendered(session, SessionSummary)
+
+
+@route("DELETE", "/api/sessions/{session_id:int}", 204, tag="sessions")
+async def delete_session(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
+) -> None:
+    await sessions.delete_session(current_scope, db, session_id)
+
+
+@route("POST", "/api/sessions/{session_id:int}/complete", tag="sessions")
+async def complete_session(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
+) -> SessionSummary:
+    session = await sessions.complete_session(current_scope, db, session_id)
+    return rendered(session, SessionSummary)
+
+
+@route("POST", "/api/sessions/{session_id:int}/fail", tag="sessions")
+async def fail_session(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    session_id: FromPath[int],
+    data: JSONBody[SessionFail],
+) -> SessionSummary:
+    session = await sessions.fail_session(current_scope, db, session_id, data.reason)
+    return rendered(session, SessionSummary)
+
+
+@route("POST", "/api/sessions/{session_id:int}/cancel", tag="sessions")
+async def cancel_session(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    session_id: FromPath[int],
+    data: JSONBody[SessionCancel | None] = None,
+) -> SessionSummary:
+    reason = None if data is None else data.reason
+    session = await sessions.cancel_session(current_scope, db, session_id, reason)
+    return rendered(session, SessionSummary)
+
+
+@route("POST", "/api/sessions/{session_id:int}/reopen", tag="sessions")
+async def reopen_session(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
+) -> SessionSummary:
+    session = await sessions.reopen_session(current_scope, db, session_id)
+    return rendered(session, SessionSummary)
+
+
+@route("POST", "/api/sessions/{session_id:int}/move", tag="sessions")
+async def move_session(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    session_id: FromPath[int],
+    data: JSONBody[Move],
+) -> SessionSummary:
+    session = await sessions.move_session(current_scope, db, session_id, data.project_id)
+    return rendered(session, SessionSummary)
+
+
+@route("GET", "/api/sessions/{session_id:int}/interactions", tag="interactions", hot=True)
+async def list_interactions(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    session_id: FromPath[int],
+    after_seq: Seq = None,
+    before_seq: Seq = None,
+    order: FromQuery[Literal["asc", "desc"]] = "desc",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Interaction]:
+    """The interactions with `after_seq < seq < before_seq`."""
+    after, before = after_seq or 0, before_seq
+    if cursor is not None:
+        position = _seq_cursor(cursor)
+        after, before = (position, before) if order == "asc" else (after, position)
+    window = Window(after, before, limit + 1, order)
+    found = await sessions.list_interactions(current_scope, db, session_id, window)
+    shown = found[:limit]
+    return Page(list(shown), str(shown[-1].seq) if len(found) > limit else None)
+
+
+@route(
+    "GET",
+    "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}",
+    tag="interactions",
+    hot=True,
+)
+async def get_interaction(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    session_id: FromPath[int],
+    interaction_id: FromPath[UUID],
+) -> Interaction:
+    return await sessions.get_interaction(current_scope, db, session_id, interaction_id)
+
+
+@route(
+    "POST",
+    "/api/sessions/{session_id:int}/interactions",
+    201,
+    tag="interactions",
+    also=[200],
+    hot=True,
+    nul_allowed_in="result",
+)
+async def append_interactions(
+    request: ApiRequest,
+    session_id: FromPath[int],
+    data: JSONBody[InteractionInput | InteractionBatch],
+) -> Response[Interaction | Batch[Interaction]]:
+    """One document or an array of up to 500, all or nothing."""
+    posted = [data] if isinstance(data, InteractionInput) else data
+    appended = await unit_of(request).append_interactions(session_id, posted)
+    interactions = list[Interaction](appended.interactions)
+    single = isinstance(data, InteractionInput)
+    content = interactions[0] if single else Batch(interactions)
+    location = f"/api/sessions/{session_id}/interactions"
+    if single:
+        location = f"{location}/{interactions[0].id}"
+    return created(content, location, 201 if appended.created else 200)
+
+
+def _with_interactions(session: SessionSummary, interactions: list[Interaction]) -> SessionOut:
+    return SessionOut(**msgspec.structs.asdict(session), interactions=interactions)
+
+
+def _interaction_limit(wanted: str, count: int) -> int:
+    """Raises Invalid beyond 1–1000."""
+    if wanted == "none":
+        return 0
+    if wanted == "all":
+        return count
+    if not 1 <= int(wanted) <= MAX_INTERACTIONS:
+        raise Invalid.field("interactions", f"must be none, all or 1–{MAX_INTERACTIONS}")
+    return int(wanted)
+
+
+def _seq_cursor(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
+        raise Invalid.field("cursor", "is not a next_cursor of this list")
+    return int(cursor)

@@ -1,0 +1,72 @@
+"""What a session has to do next, and what came of it."""
+
+from uuid import UUID
+
+from litestar import Response
+from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+
+from app.contexts import sessions
+from app.db import Db
+from app.http.routing import created, route
+from app.schemas.base import Page
+from app.schemas.rendering import rendered
+from app.schemas.sessions import Interaction, ResultInput, ResultOut, SessionTypeOut
+from app.scope import Scope
+
+
+@route("GET", "/api/session-types", tag="workflows")
+async def list_session_types() -> Page[SessionTypeOut]:
+    """All that this server knows, on one page; `steps` is empty where the agent drives."""
+    types = [
+        SessionTypeOut(
+            name=known.name,
+            title=known.title,
+            description=known.description,
+            steps=[step.name for step in known.steps],
+        )
+        for known in sessions.session_types().values()
+    ]
+    return Page(types, None)
+
+
+@route(
+    "POST",
+    "/api/sessions/{session_id:int}/next-command",
+    201,
+    tag="workflows",
+    also=[200, 502],
+    hot=True,
+)
+async def next_command(
+    current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
+) -> Response[Interaction]:
+    """What the workflow does next; again the same until its result is there."""
+    command = await sessions.next_command(current_scope, db, session_id)
+    interaction = command.interaction
+    location = f"/api/sessions/{session_id}/interactions/{interaction.id}"
+    return created(interaction, location, 201 if command.created else 200)
+
+
+@route(
+    "POST",
+    "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}/result",
+    tag="interactions",
+    also=[502],
+    hot=True,
+    nul_allowed_in="*",
+)
+async def set_result(
+    current_scope: NamedDependency[Scope],
+    db: NamedDependency[Db],
+    state: State,
+    session_id: FromPath[int],
+    interaction_id: FromPath[UUID],
+    data: JSONBody[ResultInput],
+) -> ResultOut:
+    """For the commands of a workflow, the step may change the result's status and the session."""
+    completed = await sessions.set_result(
+        current_scope, db, session_id, interaction_id, data, state.settings.retry_limit
+    )
+    return rendered(completed, ResultOut)
