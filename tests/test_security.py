@@ -9,8 +9,8 @@ from tests.test_architecture import APP, ROOT, sources
 # Everything that handles what clients send. The command line and the embedded PostgreSQL act for
 # whoever runs them; their arguments are not a client's.
 HANDLING_CLIENTS = set(
-    "asgi contexts db documents engine feed jobs logs models paging redaction schemas scope stream "
-    "web".split()
+    "api asgi cleaning contexts db engine errors feed http jobs logs models outbox paging queries "
+    "redaction schemas scope stream".split()
 )
 # What opens a connection, a file or a process, or turns text into code.
 MODULES = set(
