@@ -23,6 +23,7 @@ from app import migrations, settings
 from app.api.documentation import DocumentationPage
 from app.api.routes import ROUTES
 from app.contexts.accounts import Authenticator
+from app.contexts.sessions import AppendQueue
 from app.db import Database
 from app.http.body import ApiRequest
 from app.http.envelope import Envelope
@@ -91,6 +92,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
                 {
                     "database": database,
                     "authenticator": authenticator,
+                    "append_queue": AppendQueue(database),
                     "hub": hub,
                     "settings": configuration,
                     "revision": migrations.head(),

@@ -7,9 +7,11 @@ import msgspec
 
 from app.db import Db
 from app.outbox import FeedEvent
+from app.schemas.events import EVENTS
 from app.schemas.feed import FeedEventOut
 from app.scope import Scope
 
+_encode = msgspec.json.Encoder().encode
 # A change to one of these may decide who a token is or what it sees.
 IDENTITY_KINDS = frozenset({"account", "token", "member", "preference", "project"})
 
@@ -48,7 +50,7 @@ def record(
     project_id: int | None = None,
     **payload: object,
 ) -> None:
-    """Buffered; `transaction()` numbers and writes all events of the transaction at its end."""
+    """Buffer an event; `transaction()` numbers and writes all of them at its end."""
     db.events.append(event(scope, name, entity_id, project_id=project_id, **payload))
 
 
@@ -60,8 +62,9 @@ def event(
     project_id: int | None = None,
     **payload: object,
 ) -> FeedEvent:
-    """`name` is `<entity kind>.<what happened>`; the payload holds ids, states and counts, never
-    bodies. `project_id` decides which project-scoped readers see the event.
+    """Build an event of the catalogue. `project_id` decides which project-scoped readers see it.
+
+    Raises KeyError for a name and TypeError for payload fields that the catalogue does not have.
     """
     return FeedEvent(
         name=name,
@@ -70,7 +73,7 @@ def event(
         project_id=project_id,
         user_id=scope.user_id,
         token_id=scope.token_id,
-        payload=msgspec.Raw(msgspec.json.encode(payload)),
+        payload=msgspec.Raw(_encode(EVENTS[name].payload(**payload))),
     )
 
 

@@ -8,7 +8,7 @@ need not wait for the end of its transaction, in which PostgreSQL refuses to wri
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, cast
@@ -23,18 +23,14 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 from litestar.types import Scope as ASGIScope
 from litestar.utils.scope.state import ScopeState
 
-from app.contexts import sessions
 from app.contexts.accounts import Authenticator
 from app.contexts.idempotency import find_answer, store_answer
-from app.contexts.sessions import Appended
-from app.contexts.sessions.appending.queue import Appends
 from app.db import Database, Db
 from app.errors import Invalid, NotFound, Unauthenticated, Unavailable, is_deadlock
 from app.http.etags import if_match, not_modified, status_of
 from app.http.idempotency import repeated_request, replayed, stored_answer
 from app.http.rate_limit import RateLimit
 from app.schemas.base import MAX_BIGINT
-from app.schemas.sessions import InteractionInput
 from app.scope import Scope
 
 MAX_ATTEMPTS = 3
@@ -42,14 +38,14 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Unit:
-    """What one request does in the database: nothing, or one transaction."""
+    """One request's share of the database: nothing, a transaction of its own, or a part of a
+    transaction that it waits for."""
 
     def __init__(
         self,
         database: Database,
         current_scope: Scope,
         expected_versions: frozenset[str] | None,
-        appends: Appends,
         *,
         hot: bool,
         read_only: bool,
@@ -57,12 +53,11 @@ class Unit:
         self.current_scope = current_scope
         self._database = database
         self._expected_versions = expected_versions
-        self._appends = appends
         self._hot = hot
         self._read_only = read_only
         self._db: Db | None = None
         self._transaction: AbstractAsyncContextManager[Db] | None = None
-        self._committed: asyncio.Future[Exception | None] | None = None
+        self._awaited: asyncio.Future[Exception | None] | None = None
 
     async def open(self) -> Db:
         if self._db is None:
@@ -74,31 +69,29 @@ class Unit:
             self._transaction = transaction
         return self._db
 
+    @property
+    def may_share(self) -> bool:
+        """Whether the request can join a transaction shared with others: it has none of its own,
+        and asks for no version."""
+        return self._db is None and self._expected_versions is None
+
+    def answer_when_done(self, committed: asyncio.Future[Exception | None]) -> None:
+        """Hold the answer until another transaction, which stores this request's write, has ended;
+        the future's result is the error of its COMMIT."""
+        self._awaited = committed
+
     async def end(self, error: BaseException | None = None) -> None:
-        """Commit, or roll back what has failed; once. What is shared with others is committed by
-        itself, whatever becomes of this request."""
-        committed, self._committed = self._committed, None
-        if committed is not None and error is None:
-            failure = await committed
+        """Commit, or roll back a failed request; the second call does nothing. A shared transaction
+        ends by itself, whatever becomes of this request."""
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None and error is None:
+            failure = await awaited
             if failure is not None:
                 raise failure
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             kind, trace = (None, None) if error is None else (type(error), error.__traceback__)
             await transaction.__aexit__(kind, error, trace)
-
-    async def append_interactions(
-        self, session_id: int, posted: Sequence[InteractionInput]
-    ) -> Appended:
-        """In a transaction shared with others, unless this request needs one to itself."""
-        if self._db is None and self._expected_versions is None:
-            appended, self._committed = await self._appends.append(
-                self.current_scope, session_id, posted
-            )
-            return appended
-        return await sessions.append_interactions(
-            self.current_scope, await self.open(), session_id, posted
-        )
 
     def discard(self) -> None:
         if self._db is not None:
@@ -118,7 +111,6 @@ class UnitOfWork(ASGIMiddleware):
         self.database = database
         self.authenticator = authenticator
         self.rate_limit = rate_limit
-        self.appends = Appends(database)
 
     async def handle(
         self, scope: ASGIScope, receive: Receive, send: Send, next_app: ASGIApp
@@ -140,7 +132,6 @@ class UnitOfWork(ASGIMiddleware):
             self.database,
             current_scope,
             if_match(headers),
-            self.appends,
             hot=bool(opt.get("hot")),
             read_only=reads,
         )

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.contexts import sessions
-from app.contexts.sessions import SessionFilter, Window
+from app.contexts.sessions import Appended, AppendQueue, SessionFilter, Window
 from app.db import Db
 from app.errors import Invalid
 from app.http.body import ApiRequest
@@ -23,7 +24,6 @@ from app.http.routing import (
 from app.http.unit_of_work import unit_of
 from app.paging import PageRequest
 from app.schemas.base import MAX_BIGINT, Batch, Move, Page
-from app.schemas.rendering import rendered
 from app.schemas.sessions import (
     Agent,
     Environment,
@@ -88,8 +88,7 @@ async def create_session(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[SessionCreate]
 ) -> Response[SessionOut]:
     session = await sessions.create_session(current_scope, db, data)
-    summary = rendered(session, SessionSummary)
-    return created(_with_interactions(summary, []), f"/api/sessions/{session.id}")
+    return created(_with_interactions(session, []), f"/api/sessions/{session.id}")
 
 
 @route("GET", "/api/sessions/{session_id:int}", tag="sessions", hot=True)
@@ -121,8 +120,7 @@ async def update_session(
     session_id: FromPath[int],
     data: JSONBody[SessionUpdate],
 ) -> SessionSummary:
-    session = await sessions.update_session(current_scope, db, session_id, data)
-    return rendered(session, SessionSummary)
+    return await sessions.update_session(current_scope, db, session_id, data)
 
 
 @route("DELETE", "/api/sessions/{session_id:int}", 204, tag="sessions")
@@ -136,8 +134,7 @@ async def delete_session(
 async def complete_session(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
 ) -> SessionSummary:
-    session = await sessions.complete_session(current_scope, db, session_id)
-    return rendered(session, SessionSummary)
+    return await sessions.complete_session(current_scope, db, session_id)
 
 
 @route("POST", "/api/sessions/{session_id:int}/fail", tag="sessions")
@@ -147,8 +144,7 @@ async def fail_session(
     session_id: FromPath[int],
     data: JSONBody[SessionFail],
 ) -> SessionSummary:
-    session = await sessions.fail_session(current_scope, db, session_id, data.reason)
-    return rendered(session, SessionSummary)
+    return await sessions.fail_session(current_scope, db, session_id, data.reason)
 
 
 @route("POST", "/api/sessions/{session_id:int}/cancel", tag="sessions")
@@ -159,16 +155,14 @@ async def cancel_session(
     data: JSONBody[SessionCancel | None] = None,
 ) -> SessionSummary:
     reason = None if data is None else data.reason
-    session = await sessions.cancel_session(current_scope, db, session_id, reason)
-    return rendered(session, SessionSummary)
+    return await sessions.cancel_session(current_scope, db, session_id, reason)
 
 
 @route("POST", "/api/sessions/{session_id:int}/reopen", tag="sessions")
 async def reopen_session(
     current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
 ) -> SessionSummary:
-    session = await sessions.reopen_session(current_scope, db, session_id)
-    return rendered(session, SessionSummary)
+    return await sessions.reopen_session(current_scope, db, session_id)
 
 
 @route("POST", "/api/sessions/{session_id:int}/move", tag="sessions")
@@ -178,8 +172,7 @@ async def move_session(
     session_id: FromPath[int],
     data: JSONBody[Move],
 ) -> SessionSummary:
-    session = await sessions.move_session(current_scope, db, session_id, data.project_id)
-    return rendered(session, SessionSummary)
+    return await sessions.move_session(current_scope, db, session_id, data.project_id)
 
 
 @route("GET", "/api/sessions/{session_id:int}/interactions", tag="interactions", hot=True)
@@ -235,14 +228,27 @@ async def append_interactions(
 ) -> Response[Interaction | Batch[Interaction]]:
     """One document or an array of up to 500, all or nothing."""
     posted = [data] if isinstance(data, InteractionInput) else data
-    appended = await unit_of(request).append_interactions(session_id, posted)
-    interactions = list[Interaction](appended.interactions)
+    appended = await _append(request, session_id, posted)
+    interactions = appended.interactions
     single = isinstance(data, InteractionInput)
     content = interactions[0] if single else Batch(interactions)
     location = f"/api/sessions/{session_id}/interactions"
     if single:
         location = f"{location}/{interactions[0].id}"
     return created(content, location, 201 if appended.created else 200)
+
+
+async def _append(
+    request: ApiRequest, session_id: int, posted: Sequence[InteractionInput]
+) -> Appended:
+    unit = unit_of(request)
+    if not unit.may_share:
+        db = await unit.open()
+        return await sessions.append_interactions(unit.current_scope, db, session_id, posted)
+    queue: AppendQueue = request.app.state.append_queue
+    appended, committed = await queue.append(unit.current_scope, session_id, posted)
+    unit.answer_when_done(committed)
+    return appended
 
 
 def _with_interactions(session: SessionSummary, interactions: list[Interaction]) -> SessionOut:

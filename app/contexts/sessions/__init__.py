@@ -1,16 +1,7 @@
 """Development sessions and their history of interactions."""
 
-from app.contexts.sessions.appending.guesses import Memory
-from app.contexts.sessions.appending.plan import (
-    Appended,
-    Outdated,
-    Plan,
-    Posting,
-    append_interactions,
-    append_together,
-    foresee,
-)
-from app.contexts.sessions.history.history import Window
+from app.contexts.sessions.appending import Appended, AppendQueue, append_interactions
+from app.contexts.sessions.history import Window
 from app.contexts.sessions.history.interactions import get_interaction, list_interactions
 from app.contexts.sessions.listing import (
     SessionFilter,
@@ -18,7 +9,8 @@ from app.contexts.sessions.listing import (
     is_outside,
     list_sessions,
 )
-from app.contexts.sessions.observing.observe import lock_known, observe
+from app.contexts.sessions.observing import lock_known, observe
+from app.contexts.sessions.references import detach_component, detach_project
 from app.contexts.sessions.sessions import (
     cancel_session,
     complete_session,
@@ -30,24 +22,21 @@ from app.contexts.sessions.sessions import (
     update_session,
 )
 from app.contexts.sessions.types import session_types
-from app.contexts.sessions.workflow.progress import next_command, set_result
+from app.contexts.sessions.workflow import next_command, set_result
 
 __all__ = [
+    "AppendQueue",
     "Appended",
-    "Memory",
-    "Outdated",
-    "Plan",
-    "Posting",
     "SessionFilter",
     "Window",
     "append_interactions",
-    "append_together",
     "cancel_session",
     "complete_session",
     "create_session",
     "delete_session",
+    "detach_component",
+    "detach_project",
     "fail_session",
-    "foresee",
     "get_interaction",
     "get_session",
     "is_outside",

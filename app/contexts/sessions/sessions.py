@@ -1,39 +1,39 @@
-"""The session itself: its life from active to complete or failed."""
+"""Development sessions as clients create, change, end and move them."""
 
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
-from app import feed
 from app.cleaning import clean, clean_text, clean_within, merge_patch
 from app.contexts.projects import require_visible_project
-from app.contexts.sessions.listing import is_outside
+from app.contexts.sessions import history, lifecycle
+from app.contexts.sessions.events import session_event
+from app.contexts.sessions.history import Locked
+from app.contexts.sessions.lifecycle import SessionChange
+from app.contexts.sessions.listing import get_session, is_outside
+from app.contexts.sessions.references import detach_parent
+from app.contexts.sessions.statements import DELETE, NewSession, Reference
 from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
+from app.engine import to_jsonb
 from app.errors import Conflict, Invalid
 from app.models import Component, Session
 from app.schemas.base import MAX_NAME
-from app.schemas.sessions import SessionCreate, SessionUpdate
-from app.scope import Scope, locked, update_all
+from app.schemas.sessions import SessionCreate, SessionSummary, SessionUpdate
+from app.scope import Scope
 
 
-async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
+async def create_session(scope: Scope, db: Db, data: SessionCreate) -> SessionSummary:
     """Raises Invalid for an unknown type or a component or parent that is not visible, Conflict
     `external_id_taken`, or `key_in_other_project` when the scope cannot see who has it."""
     scope.require_write()
     require_session_type(data.type)
-    fields: dict[str, Any] = {
-        **msgspec.structs.asdict(data),
-        "state": clean(data.state),
-        "title": clean_within(MAX_NAME, data.title),
-        "user_id": scope.user_id,
-    }
+    project_id = scope.project_id
     if data.component_id is not None:
         component = await _visible_component(scope, db, data.component_id)
-        if scope.project_id not in {None, component.project_id}:
+        if project_id not in {None, component.project_id}:
             raise Invalid.field("component_id", "belongs to another project")
-        fields["project_id"] = component.project_id
+        project_id = component.project_id
     if data.parent_session_id is not None:
         parent = scope.select(Session).where(Session.id == data.parent_session_id)
         if await db.session.scalar(parent) is None:
@@ -42,12 +42,23 @@ async def create_session(scope: Scope, db: Db, data: SessionCreate) -> Session:
         raise Conflict(
             "A session of another project has this external_id.", code="key_in_other_project"
         )
-    session = scope.build(Session, **fields)
-    db.session.add(session)
-    await db.session.flush()  # its id goes into the feed
-    await db.session.refresh(session)
-    _record(scope, db, session, "created")
-    return session
+    new = NewSession(
+        account_id=scope.account_id,
+        project_id=project_id,
+        user_id=scope.user_id,
+        type=data.type,
+        agent=data.agent,
+        environment=data.environment,
+        title=clean_within(MAX_NAME, data.title),
+        state=to_jsonb(clean(data.state)),
+        component_id=data.component_id,
+        external_id=data.external_id,
+        parent_session_id=data.parent_session_id,
+    )
+    session_id = await lifecycle.create(scope, db, new)
+    if session_id is None:
+        raise Conflict("Another session has this external_id.", code="external_id_taken")
+    return await get_session(scope, db, session_id)
 
 
 async def update_session(
@@ -55,128 +66,108 @@ async def update_session(
     db: Db,
     session_id: int,
     data: SessionUpdate,
-) -> Session:
+) -> SessionSummary:
+    """`state` is merged as RFC 7396 says. Raises Invalid for a component that is not visible or
+    belongs to another project than the session."""
     scope.require_write()
-    session = await _locked(scope, db, session_id)
+    locked = await history.lock_row(scope, db, session_id)
+    values: dict[str, Any] = {}
     if data.title is not UNSET:
-        session.title = clean_within(MAX_NAME, data.title)
+        values["title"] = clean_within(MAX_NAME, data.title)
     if data.environment is not UNSET:
-        session.environment = data.environment
+        values["environment"] = data.environment
     if isinstance(data.state, dict):
-        session.state = merge_patch(session.state, clean(data.state))
-    if data.component_id is None:
-        session.component_id = None
-    elif data.component_id is not UNSET:
+        values["state"] = merge_patch(locked.row.state, clean(data.state))
+    if data.component_id is not UNSET:
+        values["component_id"] = data.component_id
+    if isinstance(data.component_id, int):
         component = await _visible_component(scope, db, data.component_id)
-        if component.project_id != session.project_id:
+        if component.project_id != locked.row.project_id:
             raise Invalid.field("component_id", "belongs to another project than the session")
-        session.component_id = component.id
-    return await _changed(scope, db, session, "updated")
+    change = SessionChange(locked)
+    change.edit(**values)
+    return await _changed(scope, db, locked, change)
 
 
 async def delete_session(scope: Scope, db: Db, session_id: int) -> None:
-    """Its history goes with it; sessions that it is the parent of stay."""
-    session = await _locked(scope, db, session_id)
+    """Delete a session and its history; the sessions it is the parent of stay. Administrators
+    only."""
+    locked = await history.lock_row(scope, db, session_id)
     scope.require_admin()
-    is_child = Session.parent_session_id == session_id
-    changes = {"parent_session_id": None, "version": Session.version + 1}
-    await update_all(scope, db, Session, is_child, **changes)
-    await db.session.delete(session)
-    _record(scope, db, session, "deleted")
+    await detach_parent(scope, db, session_id)
+    await db.driver.execute(*DELETE(Reference(scope.account_id, session_id)))
+    event = session_event(
+        scope,
+        "session.deleted",
+        session_id,
+        project_id=locked.row.project_id,
+        status=locked.row.status,
+        version=locked.session.version,
+    )
+    db.events.append(event)
 
 
-async def complete_session(scope: Scope, db: Db, session_id: int) -> Session:
+async def complete_session(scope: Scope, db: Db, session_id: int) -> SessionSummary:
     """Raises Conflict `session_ended`. Pending interactions stay pending."""
-    return await _end(scope, db, session_id, "complete", "completed", None)
+    scope.require_write()
+    locked = await history.lock_row(scope, db, session_id)
+    change = SessionChange(locked)
+    change.complete()
+    return await _changed(scope, db, locked, change)
 
 
-async def fail_session(scope: Scope, db: Db, session_id: int, reason: str) -> Session:
+async def fail_session(scope: Scope, db: Db, session_id: int, reason: str) -> SessionSummary:
     """Raises Conflict `session_ended`."""
-    return await _end(scope, db, session_id, "failed", "failed", {"reason": clean_text(reason)})
+    scope.require_write()
+    locked = await history.lock_row(scope, db, session_id)
+    change = SessionChange(locked)
+    change.fail({"reason": clean_text(reason)})
+    return await _changed(scope, db, locked, change)
 
 
 async def cancel_session(
     scope: Scope, db: Db, session_id: int, reason: str | None = None
-) -> Session:
-    """The seed knows three statuses only: cancelled is failed, and `state.ended` says why."""
-    why = {"reason": "cancelled"}
-    if reason is not None:
-        why["message"] = clean_text(reason)
-    return await _end(scope, db, session_id, "failed", "cancelled", why)
-
-
-async def reopen_session(scope: Scope, db: Db, session_id: int) -> Session:
-    """Only where the agent drives. Raises Conflict `has_workflow`."""
+) -> SessionSummary:
+    """Raises Conflict `session_ended`."""
     scope.require_write()
-    session = await _locked(scope, db, session_id)
-    if has_workflow(session.type):
+    locked = await history.lock_row(scope, db, session_id)
+    change = SessionChange(locked)
+    change.cancel(None if reason is None else clean_text(reason))
+    return await _changed(scope, db, locked, change)
+
+
+async def reopen_session(scope: Scope, db: Db, session_id: int) -> SessionSummary:
+    """Make a session active again; only where the agent drives. Raises Conflict `has_workflow`."""
+    scope.require_write()
+    locked = await history.lock_row(scope, db, session_id)
+    if has_workflow(locked.session.type):
         raise Conflict("A session with a workflow cannot be reopened.", code="has_workflow")
-    if session.status == "active":
-        return session
-    session.status, session.ended_at = "active", None
-    session.state = merge_patch(session.state, {"ended": None})
-    return await _changed(scope, db, session, "reopened")
+    if locked.row.status == "active":
+        return await get_session(scope, db, session_id)
+    change = SessionChange(locked)
+    change.reopen()
+    return await _changed(scope, db, locked, change)
 
 
-async def move_session(scope: Scope, db: Db, session_id: int, project_id: int | None) -> Session:
-    """The one way to another project; the component stays behind. Raises Invalid for a project
-    that is not visible."""
-    session = await _locked(scope, db, session_id)
+async def move_session(
+    scope: Scope, db: Db, session_id: int, project_id: int | None
+) -> SessionSummary:
+    """Put a session into another project, or into none; its component stays behind.
+
+    Administrators only. Raises Invalid for a project that is not visible.
+    """
+    locked = await history.lock_row(scope, db, session_id)
     scope.require_admin()
     await require_visible_project(scope, db, project_id)
-    if session.project_id != project_id:
-        session.project_id, session.component_id = project_id, None
-    return await _changed(scope, db, session, "moved")
+    change = SessionChange(locked)
+    change.move(project_id)
+    return await _changed(scope, db, locked, change)
 
 
-def session_ended(status: str) -> Conflict:
-    return Conflict(
-        f"The session has ended ({status}).", code="session_ended", session_status=status
-    )
-
-
-async def _end(
-    scope: Scope,
-    db: Db,
-    session_id: int,
-    status: str,
-    event: str,
-    reason: dict[str, str] | None,
-) -> Session:
-    scope.require_write()
-    session = await _locked(scope, db, session_id)
-    if session.status != "active":
-        raise session_ended(session.status)
-    session.status = status
-    session.ended_at = await db.now()
-    session.needs_input = None
-    if reason is not None:
-        session.state = {**session.state, "ended": reason}
-    return await _changed(scope, db, session, event)
-
-
-async def _locked(scope: Scope, db: Db, session_id: int) -> Session:
-    return await locked(db, scope.select(Session).where(Session.id == session_id))
-
-
-async def _changed(scope: Scope, db: Db, session: Session, event: str) -> Session:
-    session.version += 1
-    await db.session.flush()  # the database's updated_at belongs into the answer
-    await db.session.refresh(session)
-    _record(scope, db, session, event)
-    return session
-
-
-def _record(scope: Scope, db: Db, session: Session, event: str) -> None:
-    feed.record(
-        scope,
-        db,
-        f"session.{event}",
-        session.id,
-        project_id=session.project_id,
-        status=session.status,
-        version=session.version,
-    )
+async def _changed(scope: Scope, db: Db, locked: Locked, change: SessionChange) -> SessionSummary:
+    await lifecycle.apply(scope, db, locked, change)
+    # Account-wide: a strict scope may have moved the session out of its own sight.
+    return await get_session(scope.account_wide(), db, locked.session.id)
 
 
 async def _visible_component(scope: Scope, db: Db, component_id: int) -> Component:

@@ -1,4 +1,4 @@
-"""What is remembered of a session saves a question, and is never believed."""
+"""Guesses about sessions save a question to the database, and are never trusted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,15 +10,20 @@ import pytest
 
 from app.contexts import sessions
 from app.contexts.projects import create_project
-from app.contexts.sessions import Appended, Memory, Outdated, Posting
-from app.contexts.sessions.appending.queue import Appends
-from app.contexts.sessions.history import history
-from app.contexts.sessions.history.documents import stored_interaction
-from app.contexts.sessions.history.history import Extension
-from app.contexts.sessions.history.locking import lock
+from app.contexts.sessions import Appended, AppendQueue, history
+from app.contexts.sessions.appending.guesses import Guesses
+from app.contexts.sessions.appending.plan import (
+    Answer,
+    Outdated,
+    Plan,
+    Posting,
+    append_together,
+    foresee,
+)
+from app.contexts.sessions.history import lock_row, stored_interaction
 from app.errors import NotFound
 from app.schemas.projects import ProjectCreate
-from app.schemas.sessions import CommandInput, InteractionInput
+from app.schemas.sessions import CommandInput, InteractionInput, StoredInteraction
 from app.scope import Scope
 from tests.contexts.sessions.test_append_queue import COMMAND, new_session, sequences
 from tests.factories import World
@@ -27,20 +32,26 @@ NEW = InteractionInput(command=CommandInput(module="Bash", command="ls"))
 
 
 async def append(
-    appends: Appends, scope: Scope, session_id: int, posted: InteractionInput = NEW
+    appends: AppendQueue, scope: Scope, session_id: int, posted: InteractionInput = NEW
 ) -> int:
-    """The seq it was given."""
+    """Append one interaction and return its seq."""
     appended, committed = await appends.append(scope, session_id, [posted])
     assert await committed is None
     return appended.interactions[0].seq
 
 
-async def remembering(world: World, memory: Memory, session_id: int) -> None:
+async def remembering(world: World, guesses: Guesses, session_id: int) -> None:
     async with world.db() as db:
         posting = Posting(session_id, [NEW])
-        [answer] = await sessions.append_together(world.scope(), db, memory, [posting])
+        [answer] = await append_together(world.scope(), db, guesses, [posting])
     assert isinstance(answer, Appended)
-    assert sessions.foresee(world.scope(), memory, [posting])
+    assert foresee(world.scope(), guesses, [posting])
+
+
+def documents_of(plan: Plan) -> list[StoredInteraction]:
+    [answer] = plan.answers
+    assert isinstance(answer, Answer)
+    return answer.documents
 
 
 async def session_of(world: World) -> int:
@@ -49,7 +60,7 @@ async def session_of(world: World) -> int:
 
 async def test_two_servers_number_one_history(world: World) -> None:
     session_id = await session_of(world)
-    mine, other = Appends(world.database), Appends(world.database)
+    mine, other = AppendQueue(world.database), AppendQueue(world.database)
     taken = [await append(server, world.scope(), session_id) for server in [mine, mine, other] * 9]
     assert taken == list(range(1, 28))
     crowd = [append(server, world.scope(), session_id) for server in [mine, other] * 20]
@@ -63,7 +74,7 @@ async def test_two_servers_number_one_history(world: World) -> None:
     assert await sequences(world.client(), path) == list(range(1, 83))
 
 
-async def test_what_others_have_changed_is_seen(world: World) -> None:
+async def test_changes_by_other_routes_are_seen(world: World) -> None:
     client = world.client()
     path = await new_session(client)
     session = path.rpartition("/")[0]
@@ -86,37 +97,37 @@ async def test_what_others_have_changed_is_seen(world: World) -> None:
 
 async def test_a_wrong_guess_stores_nothing_and_is_not_made_again(world: World) -> None:
     wrong, right = await session_of(world), await session_of(world)
-    memory = Memory()
+    guesses = Guesses()
     for session_id in (wrong, right):
-        await remembering(world, memory, session_id)
+        await remembering(world, guesses, session_id)
     async with world.db() as db:
         await sessions.append_interactions(world.scope(), db, wrong, [NEW])
     postings = [Posting(wrong, [NEW]), Posting(right, [NEW])]
-    plan = sessions.foresee(world.scope(), memory, postings)
+    plan = foresee(world.scope(), guesses, postings)
     assert plan
     with pytest.raises(Outdated):
         async with world.db() as db:
-            await sessions.append_together(world.scope(), db, memory, postings, plan)
+            await append_together(world.scope(), db, guesses, postings, plan)
     for session_id, count in ((wrong, 2), (right, 1)):
         path = f"/api/sessions/{session_id}/interactions"
         assert await sequences(world.client(), path) == list(range(1, count + 1))
     for session_id in (wrong, right):
         async with world.db() as db:
             posting = Posting(session_id, [NEW])
-            await sessions.append_together(world.scope(), db, memory, [posting])
-    assert sessions.foresee(world.scope(), memory, postings) is None
-    assert sessions.foresee(world.scope(), memory, postings[1:])
+            await append_together(world.scope(), db, guesses, [posting])
+    assert foresee(world.scope(), guesses, postings) is None
+    assert foresee(world.scope(), guesses, postings[1:])
     async with world.db() as db:
-        answers = await sessions.append_together(world.scope(), db, memory, postings)
+        answers = await append_together(world.scope(), db, guesses, postings)
     assert [a.interactions[0].seq for a in answers if isinstance(a, Appended)] == [4, 3]
 
 
-async def test_a_remembered_session_exists_for_nobody_else(
+async def test_guess_is_invisible_to_other_accounts_and_projects(
     world: World, make: Callable[[], Awaitable[World]]
 ) -> None:
     session_id = await session_of(world)
-    memory, posting = Memory(), Posting(session_id, [NEW])
-    await remembering(world, memory, session_id)
+    guesses, posting = Guesses(), Posting(session_id, [NEW])
+    await remembering(world, guesses, session_id)
     other = await make()
     async with world.db() as db:
         project = await create_project(
@@ -124,33 +135,31 @@ async def test_a_remembered_session_exists_for_nobody_else(
         )
     strict = world.scope(project_id=project.id, strict=True)
     for stranger in (other.scope(), strict):
-        assert sessions.foresee(stranger, memory, [posting]) is None
+        assert foresee(stranger, guesses, [posting]) is None
         async with world.database.transaction(stranger) as db:
-            assert await sessions.append_together(stranger, db, memory, [posting]) == [None]
+            assert await append_together(stranger, db, guesses, [posting]) == [None]
             with pytest.raises(NotFound):
                 await sessions.append_interactions(stranger, db, session_id, [NEW])
 
 
-async def test_times_are_the_databases(world: World) -> None:
+async def test_times_come_from_the_database_clock(world: World) -> None:
     session_id = await session_of(world)
-    memory, posting = Memory(), Posting(session_id, [NEW])
+    guesses, posting = Guesses(), Posting(session_id, [NEW])
     last = None
     for _ in range(10):
-        await remembering(world, memory, session_id)
+        await remembering(world, guesses, session_id)
         await asyncio.sleep(0.01)
         async with world.db() as db:
             before = await db.now()
-            plan = sessions.foresee(world.scope(), memory, [posting])
+            plan = foresee(world.scope(), guesses, [posting])
             assert plan
-            answer = plan.answers[0]
-            assert isinstance(answer, Appended)
-            moment = answer.interactions[0].command.timestamp
+            moment = documents_of(plan)[0].command.timestamp
             assert abs((moment - before).total_seconds()) < 10
             assert last is None or last < moment
             last = moment
 
 
-async def test_one_secret_among_many_is_the_only_one_redacted(world: World) -> None:
+async def test_only_the_interaction_with_a_secret_is_redacted(world: World) -> None:
     client = world.client()
     path = await new_session(client)
     plain = {"command": {"module": "Bash", "command": "export NAME=value"}}
@@ -163,25 +172,23 @@ async def test_one_secret_among_many_is_the_only_one_redacted(world: World) -> N
         assert "export GITHUB=" in commands[1]
 
 
-async def test_what_is_locked_is_stored_or_refused(world: World) -> None:
+async def test_write_with_an_old_version_is_refused_under_lock(world: World) -> None:
     session_id, scope = await session_of(world), world.scope()
     async with world.db() as db:
-        session = await lock(scope, db, session_id)
-        for seq, expected in ((1, nullcontext()), (2, pytest.raises(RuntimeError))):
-            document = stored_interaction(NEW, session.now)
-            document.seq = seq
+        locked = await lock_row(scope, db, session_id)
+        for expected in (nullcontext(), pytest.raises(RuntimeError)):
             with expected:
-                parameters = history.storing(scope, [Extension(session, [document])])
-                await history.store(db, parameters)
+                new = [stored_interaction(NEW, locked.session.now)]
+                await history.write(scope, db, locked, new=new)
 
 
-async def test_a_remembered_session_that_is_held_holds_up_nobody_else(world: World) -> None:
+async def test_locked_session_does_not_hold_up_appends_to_others(world: World) -> None:
     client = world.client()
     held, free = await new_session(client), await new_session(client)
     for _ in range(8):  # the next one seals a page
         assert (await client.post(held, json=COMMAND)).status_code == 201
     async with world.db() as db:
-        await lock(world.scope(), db, int(held.split("/")[3]))
+        await lock_row(world.scope(), db, int(held.split("/")[3]))
         waiting = [asyncio.create_task(client.post(held, json=COMMAND)) for _ in range(2)]
         async with asyncio.timeout(20):
             for _ in range(5):

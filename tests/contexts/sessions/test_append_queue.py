@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from app.contexts.sessions.appending.queue import Appends
+from app.contexts.sessions import AppendQueue
 from app.schemas.sessions import CommandInput, InteractionInput
 from tests.factories import World
 from tests.locks import until_waiting
@@ -190,7 +190,7 @@ async def test_those_who_go_away_hold_up_nobody(world: World) -> None:
     path = await new_session(world.client())
     session_id = int(path.split("/")[3])
     command = InteractionInput(command=CommandInput(module="Bash", command="ls"))
-    appends = Appends(world.database)
+    appends = AppendQueue(world.database)
     async with world.db() as db:
         await db.driver.execute(
             "SELECT FROM feed_counters WHERE account_id = $1 FOR UPDATE", world.account_id

@@ -12,10 +12,10 @@ from app.contexts.sessions import Window
 from app.contexts.sessions.history.layout import TAIL_BYTES, TAIL_COUNT
 from app.schemas.sessions import (
     CommandInput,
+    Interaction,
     InteractionInput,
     ResultInput,
     SessionCreate,
-    StoredInteraction,
 )
 from tests.factories import World
 
@@ -41,7 +41,7 @@ async def new_session(world: World) -> int:
         return (await sessions.create_session(world.scope(), db, data)).id
 
 
-async def read(world: World, session_id: int, window: Window) -> list[StoredInteraction]:
+async def read(world: World, session_id: int, window: Window) -> list[Interaction]:
     async with world.db() as db:
         return await sessions.list_interactions(world.scope(), db, session_id, window)
 
@@ -58,7 +58,7 @@ class Model:
         return inside[:50] if ascending else inside[::-1][:50]
 
 
-def plain(documents: list[StoredInteraction]) -> list[tuple[Any, ...]]:
+def plain(documents: list[Interaction]) -> list[tuple[Any, ...]]:
     return [
         (d.seq, d.command.command, None if d.result is None else d.result.stdout) for d in documents
     ]

@@ -3,7 +3,9 @@
 from uuid import uuid4
 
 from app.contexts import sessions
-from app.contexts.sessions import Memory, Posting, Window
+from app.contexts.sessions import Window
+from app.contexts.sessions.appending.guesses import Guesses
+from app.contexts.sessions.appending.plan import Posting, append_together
 from app.contexts.sessions.history.layout import TAIL_COUNT
 from app.schemas.sessions import ResultInput, SessionCreate
 from tests.contexts.sessions.test_history import interaction, new_session
@@ -36,7 +38,7 @@ async def test_appends_read_the_sessions_they_extend_and_no_others(world: World)
     async with among_small_accounts(world), fresh_plans(world) as db:
         before = await rows_read(db, "sessions")
         postings = [Posting(key, [interaction("x", id=uuid4())]) for key in ids]
-        await sessions.append_together(world.scope(), db, Memory(), postings)
+        await append_together(world.scope(), db, Guesses(), postings)
         # Locked, looked through for the ids, found to be as before, and written.
         assert await rows_read(db, "sessions") - before <= 4 * len(ids)
 

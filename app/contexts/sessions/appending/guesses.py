@@ -1,7 +1,7 @@
-"""What the last append left of a session, so that the next one need not ask.
+"""Guesses about sessions, so that an append need not ask for what the last one left.
 
-A guess, never trusted: what is stored names the version that it takes for granted, and nothing is
-stored when somebody else has changed the session meanwhile.
+They are never trusted: a write names the version it expects, and stores nothing when another
+process has changed the session since.
 """
 
 import datetime
@@ -9,30 +9,30 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from app.contexts.sessions.history.locking import LockedSession
+from app.contexts.sessions.history import LockedSession
 from app.scope import Scope
 
 FRESH_SECONDS = 1.0
-# Where commands and their results come one by one, every guess would be wrong.
+# A session that others write to as well would disprove every guess.
 DOUBTED_SECONDS = 60.0
 MAX_SESSIONS = 10_000
 
 
 class _Left(NamedTuple):
     session: LockedSession | None
-    """None where the guess was wrong: others write there as well, so none is made for a while."""
+    """None after a wrong guess: no other is made for a while."""
     at: float
 
 
-class Memory:
-    """Of one process."""
+class Guesses:
+    """Sessions this process has written recently, as the last append left them."""
 
     def __init__(self) -> None:
         self._left: dict[tuple[int, int], _Left] = {}
 
     def recall(self, scope: Scope, session_ids: Iterable[int]) -> dict[int, LockedSession]:
-        """Those that were active and visible a moment ago, at what the database's clock now says
-        if it runs like ours."""
+        """Return those of the sessions that were written a moment ago and are visible; `now` is the
+        database's time by our clock."""
         moment = time.monotonic()
         sessions = {}
         for session_id in session_ids:

@@ -1,34 +1,33 @@
-"""New interactions: of one request, or of many at the price of one.
+"""New interactions of one request, or of many requests in one statement.
 
-Those that many requests bring together are planned from what the last append left of their
-sessions, while the database is busy with something else, and take one statement.
+Appends that arrive together are planned from what the last append left of their sessions, while
+the database is busy with the transaction before theirs.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import UNSET
 
 from app.cleaning import is_clean
-from app.contexts.sessions.appending.guesses import Memory
-from app.contexts.sessions.history import history
-from app.contexts.sessions.history.documents import digest, shown, stored_interaction
-from app.contexts.sessions.history.history import Extension
-from app.contexts.sessions.history.interactions import event
-from app.contexts.sessions.history.locking import LockedSession, lock, lock_free
-from app.contexts.sessions.sessions import session_ended
+from app.contexts.sessions import history
+from app.contexts.sessions.appending.guesses import Guesses
+from app.contexts.sessions.events import interaction_event
+from app.contexts.sessions.history import Extension, LockedSession, Storing
+from app.contexts.sessions.lifecycle import session_ended
 from app.db import Db
 from app.errors import AppError, Conflict, NotFound
 from app.outbox import FeedEvent
-from app.schemas.sessions import InteractionInput, StoredInteraction
+from app.schemas.sessions import Interaction, InteractionInput, StoredInteraction
 from app.scope import Scope
 
 
 class Appended(NamedTuple):
-    """In the order they were posted; `created` is False when all of them were there already."""
+    """Interactions in the order they were posted; `created` is False when all of them were stored
+    before."""
 
-    interactions: list[StoredInteraction]
+    interactions: list[Interaction]
     created: bool
 
 
@@ -37,47 +36,57 @@ class Posting(NamedTuple):
     interactions: Sequence[InteractionInput]
 
 
-class Plan(NamedTuple):
-    """What postings come to. None answers one whose session is missing."""
+class Answer(NamedTuple):
+    documents: list[StoredInteraction]
+    created: bool
 
-    answers: Sequence[Appended | AppError | None]
+
+class Plan(NamedTuple):
+    """The effect of some postings. An answer of None stands for a missing session."""
+
+    answers: Sequence[Answer | AppError | None]
     events: Sequence[FeedEvent]
     """One for each posting that adds something."""
     session_ids: Set[int]
-    """Those that something is added to."""
-    parameters: Sequence[Any]
-    """Of `history.store`, for the sessions of all of them."""
+    """The sessions that something is added to."""
+    storing: Storing | None
+    """For `history.write_all`; None when nothing is added."""
 
 
 class Outdated(Exception):
-    """Somebody else has written to a session that was remembered: nothing must be committed."""
+    """A guess about a session was wrong: the transaction must not commit."""
 
 
 async def append_interactions(
     scope: Scope, db: Db, session_id: int, posted: Sequence[InteractionInput]
 ) -> Appended:
-    """All or nothing. An id the session has already stands for the stored interaction.
+    """Append all of the interactions or none; an id that the session has already stands for the
+    stored interaction.
 
-    Raises Conflict `interaction_exists` when such an id comes with other content, and
-    `session_ended` when something new comes to a session that is not active.
+    Raises NotFound, PreconditionFailed, Conflict `interaction_exists` when such an id comes with
+    other content, and `session_ended` for a new interaction in a session that is not active.
     """
     scope.require_write()
-    sessions = {session_id: await lock(scope, db, session_id)}
+    sessions = {session_id: await history.lock_counters(scope, db, session_id)}
     plan = await _plan_with_ids(scope, db, sessions, [Posting(session_id, posted)])
     [answer] = plan.answers
-    if not isinstance(answer, Appended):
+    if not isinstance(answer, Answer):
         raise answer or NotFound
-    if plan.events:
+    if plan.storing is not None:
         db.events += plan.events
-        await history.store(db, plan.parameters)
-    return _shown(answer)
+        if not await history.write_all(db, plan.storing, last=False):
+            raise RuntimeError("the session changed while it was locked")
+    return _appended(answer)
 
 
-def foresee(scope: Scope, memory: Memory, postings: Sequence[Posting]) -> Plan | None:
-    """What `append_together` would come to, if that can be said without asking the database: of
-    what comes with an id, only the database knows whether it is new."""
+def foresee(scope: Scope, guesses: Guesses, postings: Sequence[Posting]) -> Plan | None:
+    """Plan `append_together` without the database; None where it must be asked.
+
+    It must be asked about sessions without a guess, and about interactions that come with an id,
+    which may be stored already.
+    """
     wanted = {posting.session_id for posting in postings}
-    sessions = memory.recall(scope, wanted)
+    sessions = guesses.recall(scope, wanted)
     named = any(i.id is not None for posting in postings for i in posting.interactions)
     if named or len(sessions) < len(wanted):
         return None
@@ -85,29 +94,29 @@ def foresee(scope: Scope, memory: Memory, postings: Sequence[Posting]) -> Plan |
 
 
 async def append_together(
-    scope: Scope, db: Db, memory: Memory, postings: Sequence[Posting], plan: Plan | None = None
+    scope: Scope, db: Db, guesses: Guesses, postings: Sequence[Posting], plan: Plan | None = None
 ) -> list[Appended | AppError | None]:
-    """As `append_interactions` for each posting, and the last that the transaction does.
+    """Append each posting as `append_interactions` does, as the last step of the transaction.
 
     An answer is an error where that posting alone is refused, and None where its session does not
-    exist or is held by somebody else: it is then to be appended by itself. Raises Outdated; the
-    memory knows better then, so that another try goes further.
+    exist or is held by another transaction: append it by itself then. Raises Outdated; the guesses
+    are corrected by then, so another try goes further.
     """
     scope.require_write()
     if plan is None:
         wanted = {posting.session_id for posting in postings}
-        sessions = memory.recall(scope, wanted)
-        sessions |= await lock_free(scope, db, sorted(wanted - sessions.keys()))
+        sessions = guesses.recall(scope, wanted)
+        sessions |= await history.lock_free(scope, db, sorted(wanted - sessions.keys()))
         plan = await _plan_with_ids(scope, db, sessions, postings)
-    if plan.events:
+    if plan.storing is not None:
         db.events += plan.events
-        left = await history.store_last(db, plan.parameters)
-        missing = plan.session_ids - {row.id for row in left}
+        written = await history.write_all(db, plan.storing, last=True)
+        missing = plan.session_ids - {session.id for session in written}
         if missing:
-            memory.doubt(scope, missing)
+            guesses.doubt(scope, missing)
             raise Outdated
-        memory.keep(scope, left)
-    return [_shown(a) if isinstance(a, Appended) else a for a in plan.answers]
+        guesses.keep(scope, written)
+    return [_appended(a) if isinstance(a, Answer) else a for a in plan.answers]
 
 
 async def _plan_with_ids(
@@ -126,7 +135,7 @@ def _plan(
     postings: Sequence[Posting],
     known: Mapping[int, dict[UUID, StoredInteraction]],
 ) -> Plan:
-    answers: list[Appended | AppError | None] = []
+    answers: list[Answer | AppError | None] = []
     events: list[FeedEvent] = []
     together: dict[int, list[StoredInteraction]] = {}
     for session_id, posted in postings:
@@ -139,15 +148,16 @@ def _plan(
         except AppError as error:
             answers.append(error)
             continue
-        answers.append(Appended(documents, bool(added)))
+        answers.append(Answer(documents, bool(added)))
         if added:
             known[session_id].update((document.id, document) for document in added)
             before = together.setdefault(session_id, [])
             history.number(session, added, after=len(before))
             before += added
-            events.append(event(scope, session, added))
+            events.append(interaction_event(scope, session, added))
     extensions = [Extension(sessions[key], added) for key, added in together.items()]
-    return Plan(answers, events, together.keys(), history.storing(scope, extensions))
+    storing = history.storing_all(scope, extensions) if extensions else None
+    return Plan(answers, events, together.keys(), storing)
 
 
 def _documents(
@@ -155,19 +165,19 @@ def _documents(
     posted: Sequence[InteractionInput],
     known: Mapping[UUID, StoredInteraction],
 ) -> tuple[list[StoredInteraction], list[StoredInteraction]]:
-    """All that were posted, and those among them that are new."""
+    """Return the interactions as stored, all of them and the new ones among them."""
     documents: list[StoredInteraction] = []
     new: list[StoredInteraction] = []
     added: dict[UUID, StoredInteraction] = {}
-    clean = is_clean(posted)  # one look at all of them, where a look at each would do the same
+    clean = is_clean(posted)  # one look at all of them is quicker than one at each
     for interaction in posted:
         key = interaction.id
         document = None if key is None else known.get(key) or added.get(key)
         if document is None:
-            document = stored_interaction(interaction, session.now, known_clean=clean)
+            document = history.stored_interaction(interaction, session.now, known_clean=clean)
             new.append(document)
             added[document.id] = document
-        elif document.posted is UNSET or document.posted.interaction != digest(interaction):
+        elif document.posted is UNSET or document.posted.interaction != history.digest(interaction):
             raise Conflict(
                 f"The session has another interaction with the id {key}.",
                 code="interaction_exists",
@@ -178,7 +188,5 @@ def _documents(
     return documents, new
 
 
-def _shown(answer: Appended) -> Appended:
-    for document in answer.interactions:
-        shown(document)
-    return answer
+def _appended(answer: Answer) -> Appended:
+    return Appended([history.without_marks(d) for d in answer.documents], answer.created)

@@ -1,7 +1,8 @@
-"""Appends that arrive while one of their Scope is under way go together in the next transaction.
+"""A queue in which appends that arrive together share a transaction.
 
-BEGIN, the feed and COMMIT are then paid once for all of them. Each is still answered after the
-COMMIT that holds it, and one that is refused is refused alone.
+Those of equal Scopes that arrive while a transaction is under way go into the next one: BEGIN, the
+feed and COMMIT are paid once for all of them. Each is still answered after the COMMIT that holds
+it, and one that is refused is refused alone.
 """
 
 import asyncio
@@ -9,8 +10,16 @@ from collections.abc import Coroutine, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from app.contexts import sessions
-from app.contexts.sessions import Appended, Memory, Outdated, Plan, Posting
+from app.contexts.sessions.appending.guesses import Guesses
+from app.contexts.sessions.appending.plan import (
+    Appended,
+    Outdated,
+    Plan,
+    Posting,
+    append_interactions,
+    append_together,
+    foresee,
+)
 from app.db import Database, Db
 from app.errors import AppError, Unavailable
 from app.schemas.base import MAX_BATCH
@@ -25,7 +34,7 @@ class _Waiting(NamedTuple):
 
 
 class _Group:
-    """Those that go together, what they come to, and what has come of them."""
+    """Appends that share a transaction: their plan, then their answers."""
 
     def __init__(self, waiting: list[_Waiting]) -> None:
         self.waiting = waiting
@@ -35,7 +44,7 @@ class _Group:
 
 
 class _Lane:
-    """The appends of one Scope: at most one shared transaction is under way."""
+    """The appends of one Scope, which has at most one shared transaction under way."""
 
     def __init__(self) -> None:
         self.running = False
@@ -43,7 +52,8 @@ class _Lane:
         self.queue: list[_Waiting] = []
 
     def take(self) -> _Group:
-        """At most half of all: while these are in PostgreSQL, the others are read and answered."""
+        """Take at most half of the unanswered: while PostgreSQL has these, the others are read and
+        answered."""
         half = (self.unanswered + 1) // 2
         size = _fitting(self.queue[:half])
         taken, self.queue = self.queue[:size], self.queue[size:]
@@ -53,22 +63,24 @@ class _Lane:
         self.queue[:0] = group.waiting
 
 
-class Appends:
-    """Only equal Scopes share: to row security and to the feed they are one caller."""
+class AppendQueue:
+    """The appends of one process. Only equal Scopes share a transaction: to row security and to the
+    feed they are one caller."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._memory = Memory()
+        self._guesses = Guesses()
         self._lanes: dict[Scope, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def append(
         self, scope: Scope, session_id: int, posted: Sequence[InteractionInput]
     ) -> tuple[Appended, asyncio.Future[Exception | None]]:
-        """As soon as it is stored, for the answer to be written meanwhile. It may go out when the
-        future says None for committed, instead of what went wrong.
+        """Append in a shared transaction, and return as soon as the statement is carried out.
 
-        Raises what `sessions.append_interactions` raises.
+        The answer can be written during the COMMIT, but may be sent only when the future is done:
+        it holds None after a successful COMMIT, else the error. Raises what `append_interactions`
+        raises.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(Posting(session_id, posted), loop.create_future(), loop.create_future())
@@ -88,7 +100,7 @@ class Appends:
             lane.running = False
 
     async def _append_all(self, scope: Scope, lane: _Lane) -> None:
-        """One transaction after the other until nobody waits, or until an error."""
+        """Run one transaction after the other until the lane is empty or one fails."""
         loop = asyncio.get_running_loop()
         group, following, committing = self._next(scope, lane), None, False
         try:
@@ -104,8 +116,8 @@ class Appends:
                 committing = True
         except Outdated:
             lane.put_back(group)
-        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-            # When the COMMIT fails nobody knows whether it happened: appending again could double.
+        except Exception as error:  # noqa: BLE001 - each waiting request gets it
+            # A COMMIT that fails may have happened: appending again could store twice.
             final = committing or isinstance(error, Unavailable)
             self._settle(scope, lane, group, error if final else None)
         else:
@@ -114,26 +126,24 @@ class Appends:
             lane.put_back(following)
 
     def _next(self, scope: Scope, lane: _Lane) -> _Group:
-        """It is planned as soon as the database is waited for."""
+        """Take the next group; it is planned while this task waits for the database."""
         group = lane.take()
         asyncio.get_running_loop().call_soon(self._plan, scope, group)
         return group
 
     def _plan(self, scope: Scope, group: _Group) -> None:
-        group.plan = sessions.foresee(scope, self._memory, group.postings)
+        group.plan = foresee(scope, self._guesses, group.postings)
 
     async def _store(self, scope: Scope, db: Db, group: _Group) -> None:
-        group.answers = await sessions.append_together(
-            scope, db, self._memory, group.postings, group.plan
-        )
+        group.answers = await append_together(scope, db, self._guesses, group.postings, group.plan)
         # The COMMIT goes first: answers are written during it.
         asyncio.get_running_loop().call_soon(_answer_all, group)
 
     def _settle(
         self, scope: Scope, lane: _Lane, group: _Group, error: Exception | None = None
     ) -> None:
-        """After the transaction. Those without an answer are tried by themselves, for nothing of
-        them was stored, unless an error says that nobody knows."""
+        """Finish a group after its transaction. An append without an answer was not stored, so it
+        is tried by itself, unless an error leaves that unknown."""
         for waiting, answer in zip_longest(group.waiting, group.answers):
             if answer is None and error is None:
                 self._start(self._append_alone(scope, lane, waiting))
@@ -145,8 +155,8 @@ class Appends:
         failure = None
         try:
             async with self._database.transaction(scope, hot=True) as db:
-                _answer(waiting, await sessions.append_interactions(scope, db, *waiting.posting))
-        except Exception as error:  # noqa: BLE001 - it belongs to the one who waits
+                _answer(waiting, await append_interactions(scope, db, *waiting.posting))
+        except Exception as error:  # noqa: BLE001 - the waiting request gets it
             failure = error
         _finish(waiting, failure)
         self._answered(scope, lane)
@@ -169,7 +179,7 @@ def _answer_all(group: _Group) -> None:
 
 
 def _answer(waiting: _Waiting, answer: Appended | AppError) -> None:
-    if waiting.answer.done():  # who waited may have gone away
+    if waiting.answer.done():  # cancelled with its request
         return
     if isinstance(answer, AppError):
         waiting.answer.set_exception(answer)
@@ -185,7 +195,7 @@ def _finish(waiting: _Waiting, error: Exception | None) -> None:
 
 
 def _fitting(queue: list[_Waiting]) -> int:
-    """How many of them make a transaction of at most `MAX_BATCH` interactions, or the first."""
+    """Count how many go into one transaction: at least one, `MAX_BATCH` interactions at most."""
     total = 0
     for number, waiting in enumerate(queue):
         total += len(waiting.posting.interactions)

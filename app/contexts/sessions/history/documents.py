@@ -1,16 +1,17 @@
-"""From what a client posted to what is stored: redacted, cut to size, complete."""
+"""Interactions as a client posted them, turned into what is stored: redacted, cut to size,
+complete."""
 
 import datetime
 import hashlib
 
 import msgspec
-from msgspec import UNSET
 
 from app.cleaning import clean, clean_text, is_clean
 from app.models.base import new_uuid
 from app.schemas.sessions import (
     Command,
     CommandInput,
+    Interaction,
     InteractionInput,
     InteractionSummary,
     Posted,
@@ -25,7 +26,7 @@ SUMMARY_CHARACTERS = 200
 def stored_interaction(
     posted: InteractionInput, now: datetime.datetime, *, known_clean: bool = False
 ) -> StoredInteraction:
-    """Without its `seq`, which only the session's history can give."""
+    """Build the stored form; its `seq` stays 0 until the history numbers it."""
     result = posted.result
     kept = posted if known_clean or is_clean(posted) else _clean_interaction(posted)
     return StoredInteraction(
@@ -96,7 +97,7 @@ def _clean_result(posted: ResultInput) -> ResultInput:
 
 
 def normal(result: ResultInput) -> ResultInput:
-    """The same result however it names its exit code."""
+    """Name the exit code `code`, whichever of its two names the client used."""
     if result.exit_code is None:
         return result
     code = result.exit_code if result.code is None else result.code
@@ -104,7 +105,7 @@ def normal(result: ResultInput) -> ResultInput:
 
 
 def digest(posted: msgspec.Struct) -> str:
-    """Equal for equal documents, whatever the order of their keys."""
+    """Hash a document so that equal documents hash alike, whatever the order of their keys."""
     encoded = msgspec.json.encode(posted, order="sorted")
     return hashlib.blake2b(encoded, digest_size=16).hexdigest()
 
@@ -119,7 +120,13 @@ def summary(interaction: StoredInteraction) -> InteractionSummary:
     )
 
 
-def shown(interaction: StoredInteraction) -> StoredInteraction:
-    """Without what only the server knows."""
-    interaction.posted = interaction.workflow = UNSET
-    return interaction
+def without_marks(interaction: StoredInteraction) -> Interaction:
+    """Copy an interaction without what only the server knows: digests and the workflow's mark."""
+    return Interaction(
+        id=interaction.id,
+        seq=interaction.seq,
+        step_name=interaction.step_name,
+        command=interaction.command,
+        result=interaction.result,
+        completed_at=interaction.completed_at,
+    )

@@ -5,27 +5,29 @@ Events arrive in any order, twice, or not at all, so each one creates whatever i
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import UNSET
 
-from app import feed
 from app.cleaning import clean, clean_text, clean_within, is_same, merge_patch
-from app.contexts.sessions.history import history
-from app.contexts.sessions.history.documents import (
+from app.contexts.sessions import history, lifecycle
+from app.contexts.sessions.history import (
+    Locked,
+    LockedSession,
+    SessionRow,
     digest,
     normal,
     stored_interaction,
     stored_result,
 )
-from app.contexts.sessions.history.interactions import record
-from app.contexts.sessions.history.locking import LockedSession, lock_tail
-from app.contexts.sessions.observing.matching import find_open
+from app.contexts.sessions.lifecycle import SessionChange
+from app.contexts.sessions.observing.matching import Matching
+from app.contexts.sessions.statements import LOCK_KNOWN, Known, NewSession
 from app.contexts.sessions.types import RECORDED, has_workflow
 from app.db import Db
-from app.engine import to_jsonb
+from app.errors import Conflict
 from app.schemas.base import MAX_NAME
-from app.schemas.hooks import Observation, Step, Waiting
+from app.schemas.hooks import Observation, Step
 from app.schemas.sessions import CommandInput, InteractionInput, Posted, StoredInteraction
 from app.scope import Scope
 
@@ -33,159 +35,111 @@ _NAMESPACE = uuid.UUID("7d9c3c2e-0d5c-4b1c-9a33-5b4a3f0f6f3e")
 # In place of the digest of a result that only closes what was left open.
 _CLOSURE = "closure"
 
-_FIND = """
-SELECT id, project_id, type, status, state, title, needs_input, clock_timestamp() AS now
-FROM sessions WHERE account_id = $1 AND external_id = $2 FOR UPDATE
-"""
-# By external_id, as in the fleet: a LIMIT it does not know lets the planner expect few of them.
-_LOCK_KNOWN = """
-SELECT FROM (
-    SELECT external_id FROM unnest($2::text[]) AS given (external_id) LIMIT cardinality($2)
-) AS wanted JOIN sessions AS session ON session.external_id = wanted.external_id
-WHERE session.account_id = $1 ORDER BY session.id FOR UPDATE OF session
-"""
-_CREATE = """
-INSERT INTO sessions (account_id, project_id, user_id, type, agent, external_id)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, external_id) DO NOTHING RETURNING id
-"""
-_UPDATE = """
-UPDATE sessions SET status = $3, state = $4::jsonb, title = $5, needs_input = $6::jsonb,
-       ended_at = CASE WHEN $3 = 'active' THEN NULL ELSE coalesce(ended_at, clock_timestamp()) END,
-       version = version + 1, updated_at = clock_timestamp()
-WHERE account_id = $1 AND id = $2
-"""
-
-
-class _Row(NamedTuple):
-    """What an observation may change in the session's row."""
-
-    status: str
-    state: dict[str, Any]
-    title: str | None
-    needs_input: dict[str, Any] | None
-
 
 async def lock_known(scope: Scope, db: Db, external_ids: Sequence[str]) -> None:
-    """For observing several of them in one transaction: those that exist, in the order in which
-    everybody locks sessions."""
-    await db.driver.execute(_LOCK_KNOWN, scope.account_id, external_ids)
+    """Lock those of the sessions that exist, in the order in which every transaction locks
+    sessions, so that several can be observed in one transaction."""
+    await db.driver.execute(*LOCK_KNOWN(Known(scope.account_id, external_ids)))
 
 
 async def observe(scope: Scope, db: Db, seen: Observation, *, live: bool = True) -> int | None:
-    """The session's id; None, and nothing written, when it lives outside a strict project.
+    """Store what an event tells of a session and return the session's id.
 
-    What is not `live` was read from a transcript later: it adds what is missing, and neither
-    reopens a session nor tells that somebody waits.
+    Returns None, with nothing written, when the session lives outside a strict project. An event
+    that is not `live` was read from a transcript later: it adds what is missing, but neither
+    reopens a session nor sets or clears a wait.
     """
     scope.require_write()
-    key = (scope.account_id, seen.external_id)
-    found = await db.driver.fetchrow(_FIND, *key)
-    created = False
-    if found is None:
-        # None when somebody else was first: it is then a session like any other.
-        made = await db.driver.fetchval(
-            _CREATE,
-            scope.account_id,
-            scope.project_id,
-            scope.user_id,
-            RECORDED,
-            seen.agent,
-            seen.external_id,
-        )
-        found = await db.fetch_one(_FIND, *key)
-        created = made is not None
-        if created:
-            feed.record(scope, db, "session.created", found["id"], project_id=found["project_id"])
-    if scope.strict and found["project_id"] != scope.project_id:
+    locked, created = await _find_or_create(scope, db, seen)
+    if scope.strict and locked.row.project_id != scope.project_id:
         return None
-    session_id: int = found["id"]
-    before = _Row(found["status"], found["state"], found["title"], found["needs_input"])
+    change = SessionChange(locked)
     if live:
-        now = found["now"].isoformat().replace("+00:00", "Z")
-        after = _changed(before, seen, now, lives=not has_workflow(found["type"]))
+        _change_now(change, seen, locked.session)
     else:
-        after = _completed(before, seen, created=created)
-    if after != before or not is_same(after.state, before.state):
-        await db.driver.execute(
-            _UPDATE,
-            scope.account_id,
-            session_id,
-            after.status,
-            to_jsonb(after.state),
-            after.title,
-            None if after.needs_input is None else to_jsonb(after.needs_input),
-        )
-        _record_change(scope, db, session_id, found["project_id"], before, after)
-    if seen.steps:
-        await _take(scope, db, session_id, seen.steps, live=live)
-    return session_id
+        _change_later(change, seen, created=created)
+    new, changed, names = await _take(scope, db, locked, seen.steps, live=live)
+    if new or changed or not change.is_empty:
+        kept = None if change.is_empty else change
+        await lifecycle.apply(scope, db, locked, kept, new=new, changed=changed)
+    for document, name in names:
+        await history.name(scope, db, locked.session.id, document, name)
+    return locked.session.id
 
 
-def _changed(before: _Row, seen: Observation, now: str, *, lives: bool) -> _Row:
-    """`lives`: the session begins and ends with its agent. A workflow's has an end of its own.
+async def _find_or_create(scope: Scope, db: Db, seen: Observation) -> tuple[Locked, bool]:
+    """Lock the session, and tell whether this call has created it."""
+    locked = await history.lock_external(scope, db, seen.external_id)
+    if locked is not None:
+        return locked, False
+    new = NewSession(
+        account_id=scope.account_id,
+        project_id=scope.project_id,
+        user_id=scope.user_id,
+        type=RECORDED,
+        agent=seen.agent,
+        external_id=seen.external_id,
+    )
+    # None when another transaction was first: its session is then like any other.
+    created = await lifecycle.create(scope, db, new) is not None
+    locked = await history.lock_external(scope, db, seen.external_id)
+    if locked is None:  # deleted by another transaction in between
+        raise Conflict("The session was deleted at this moment; send the event again.")
+    return locked, created
 
-    One that has ended keeps its end: the agent of a cancelled session ends as well, and says so.
+
+def _change_now(change: SessionChange, seen: Observation, session: LockedSession) -> None:
+    """A recorded session begins and ends with its agent; a workflow has an end of its own.
+
+    A session that has ended keeps its end: the agent of a cancelled session ends as well.
     """
-    state = merge_patch(before.state, clean(seen.state))
-    status = before.status
-    if lives and seen.ended is None:
-        status = "active"
-        state.pop("ended", None)
-    elif lives and seen.ended is not None and status == "active":
-        status = "complete"
-        state["ended"] = {"reason": clean_text(seen.ended)}
-    needs_input = _needs_input(before.needs_input, seen.waiting, now)
-    return _Row(status, state, _title(before, seen), needs_input)
+    change.edit(
+        state=merge_patch(change.row.state, clean(seen.state)), title=_title(change.row, seen)
+    )
+    active = change.row.status == "active"
+    if not has_workflow(session.type):
+        if seen.ended is None and not active:
+            change.reopen()
+        elif seen.ended is not None and active:
+            change.complete({"reason": clean_text(seen.ended)})
+    if seen.waiting is None:
+        change.resume()
+    else:
+        since = session.now.isoformat().replace("+00:00", "Z")
+        change.wait_for_person(seen.waiting.kind, clean_text(seen.waiting.message), since)
 
 
-def _completed(before: _Row, seen: Observation, *, created: bool) -> _Row:
-    """A session that only a transcript knows is over as far as anybody can tell."""
-    state = merge_patch(clean(seen.state), before.state)
+def _change_later(change: SessionChange, seen: Observation, *, created: bool) -> None:
+    """A session that only a transcript knows is over, as far as anyone can tell."""
+    state = merge_patch(clean(seen.state), change.row.state)
+    change.edit(state=state, title=_title(change.row, seen))
     if created:
-        state["ended"] = {"reason": "imported"}
-    status = "complete" if created else before.status
-    return _Row(status, state, _title(before, seen), before.needs_input)
+        change.complete({"reason": "imported"})
 
 
-def _title(before: _Row, seen: Observation) -> str | None:
-    if before.title is not None or not seen.title:
-        return before.title
+def _title(row: SessionRow, seen: Observation) -> str | None:
+    if row.title is not None or not seen.title:
+        return row.title
     return clean_within(MAX_NAME, seen.title)
 
 
-def _needs_input(
-    before: dict[str, Any] | None, waiting: Waiting | None, now: str
-) -> dict[str, Any] | None:
-    """The wait goes on from when it began, however many events announce it."""
-    if waiting is None:
-        return None
-    since = now if before is None else before["since"]
-    return {"kind": waiting.kind, "message": clean_text(waiting.message), "since": since}
-
-
-def _record_change(
-    scope: Scope, db: Db, session_id: int, project_id: int | None, before: _Row, after: _Row
-) -> None:
-    names = []
-    if after.status != before.status:
-        names.append("session.reopened" if after.status == "active" else "session.completed")
-    if after.needs_input != before.needs_input:
-        names.append("session.resumed" if after.needs_input is None else "session.needs_input")
-    for name in names or ["session.updated"]:
-        feed.record(scope, db, name, session_id, project_id=project_id, status=after.status)
-
-
-async def _take(scope: Scope, db: Db, session_id: int, steps: list[Step], *, live: bool) -> None:
-    tail = await lock_tail(scope, db, session_id)
-    namespace = uuid.uuid5(_NAMESPACE, f"{scope.account_id}/{session_id}")
+async def _take(
+    scope: Scope, db: Db, locked: Locked, steps: Sequence[Step], *, live: bool
+) -> tuple[
+    list[StoredInteraction], list[StoredInteraction], list[tuple[StoredInteraction, uuid.UUID]]
+]:
+    """Apply the steps: the interactions they add, those they change, and other ids of both."""
+    session = locked.session
+    namespace = uuid.uuid5(_NAMESPACE, f"{scope.account_id}/{session.id}")
     ids = [uuid.uuid5(namespace, step.key) for step in steps]
-    known = await history.find(scope, db, tail, ids)
-    new: list[StoredInteraction] = []
+    known = await history.find(scope, db, locked, ids) if steps else {}
+    matching = Matching(scope, db, locked, known)
+    changed: dict[uuid.UUID, StoredInteraction] = {}
     names: list[tuple[StoredInteraction, uuid.UUID]] = []
     for step_id, step in zip(ids, steps, strict=True):
         document = known.get(step_id)
         if step.finds != "named" and (document is None or step.repeats):
-            match = await find_open(scope, db, tail, step, new)
+            match = await matching.find_open(step)
             if match is not None:
                 if document is None:
                     names.append((match, step_id))
@@ -193,18 +147,11 @@ async def _take(scope: Scope, db: Db, session_id: int, steps: list[Step], *, liv
                 document = match
         if document is None:
             if step.creates:
-                document = known[step_id] = _document(step_id, step, tail.session)
-                new.append(document)
-        elif _apply(document, step, tail.session, live=live) and document.seq:
-            await history.replace(scope, db, tail, document)
-            record(scope, db, tail.session, [document])
-            # The tail may have been packed anew.
-            tail = await lock_tail(scope, db, session_id)
-    if new:
-        await history.append(scope, db, tail.session, new)
-        record(scope, db, tail.session, new)
-    for document, name in names:
-        await history.name(scope, db, tail.session, document, name)
+                document = known[step_id] = _document(step_id, step, session)
+                matching.new.append(document)
+        elif _apply(document, step, session, live=live) and document.seq:
+            changed[document.id] = document
+    return matching.new, list(changed.values()), names
 
 
 def _document(interaction_id: uuid.UUID, step: Step, session: LockedSession) -> StoredInteraction:
@@ -223,7 +170,7 @@ def _document(interaction_id: uuid.UUID, step: Step, session: LockedSession) -> 
 
 
 def _apply(document: StoredInteraction, step: Step, session: LockedSession, *, live: bool) -> bool:
-    """Whether the step changed the document."""
+    """Apply a step to an interaction, and tell whether that changed it."""
     if step.result is None:
         return _complete_beginning(document, step)
     fingerprint = None if document.posted is UNSET else document.posted.result
@@ -243,7 +190,7 @@ def _apply(document: StoredInteraction, step: Step, session: LockedSession, *, l
 
 
 def _complete_beginning(document: StoredInteraction, step: Step) -> bool:
-    """The end came first: take from the beginning what the end could not know."""
+    """Take from a beginning that arrives after its end what the end could not know."""
     command = document.command
     metadata = command.metadata
     if document.result is not None:
@@ -259,7 +206,8 @@ def _complete_beginning(document: StoredInteraction, step: Step) -> bool:
 
 
 def _merged(weaker: dict[str, Any], stronger: dict[str, Any]) -> dict[str, Any]:
-    """Of two events about one interaction; what neither knows a place for is kept of both."""
+    """Merge the metadata of two events about one interaction; fields without a place of their own
+    are kept from both."""
     merged = {**weaker, **stronger}
     if isinstance(weaker.get("event"), dict) and isinstance(stronger.get("event"), dict):
         merged["event"] = {**weaker["event"], **stronger["event"]}

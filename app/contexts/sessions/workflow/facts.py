@@ -1,7 +1,7 @@
-"""What the steps of a session's workflow are told about it."""
+"""The description of a session that the steps of its workflow receive."""
 
-from app.contexts.sessions.history import statements
-from app.contexts.sessions.history.locking import LockedTail, lock_row, tail_of
+from app.contexts.sessions import history
+from app.contexts.sessions.history import Locked
 from app.contexts.sessions.types.definition import (
     ComponentFacts,
     ProjectFacts,
@@ -12,10 +12,13 @@ from app.db import Db
 from app.scope import Scope
 
 
-async def lock_facts(scope: Scope, db: Db, session_id: int) -> tuple[LockedTail, StepContext]:
-    """Under its lock, so that what the session says still holds when the step is stored; `last` is
-    for the caller to find. Raises NotFound."""
-    row = await lock_row(scope, db, session_id, statements.LOCK_FACTS)
+async def lock_context(scope: Scope, db: Db, session_id: int) -> tuple[Locked, StepContext]:
+    """Lock a session and describe it to its steps; the context's `last` is left to the caller.
+
+    The lock keeps the description true until the step is stored. Raises NotFound,
+    PreconditionFailed.
+    """
+    locked, row = await history.lock_facts(scope, db, session_id)
     project = component = None
     if row["project_name"] is not None:
         project = ProjectFacts(
@@ -39,4 +42,4 @@ async def lock_facts(scope: Scope, db: Db, session_id: int) -> tuple[LockedTail,
         state=row["state"],
     )
     context = StepContext(session=session, project=project, component=component, last=None)
-    return tail_of(row), context
+    return locked, context

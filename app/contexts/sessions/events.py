@@ -1,0 +1,36 @@
+"""Feed events of sessions and their interactions: one builder each, whichever way a write came."""
+
+from collections.abc import Sequence
+
+from app import feed
+from app.contexts.sessions.history import LockedSession
+from app.outbox import FeedEvent
+from app.schemas.sessions import StoredInteraction
+from app.scope import Scope
+
+
+def session_event(
+    scope: Scope, name: str, session_id: int, *, project_id: int | None, status: str, version: int
+) -> FeedEvent:
+    """`status` and `version` are the session's after the write."""
+    return feed.event(
+        scope, name, session_id, project_id=project_id, status=status, version=version
+    )
+
+
+def interaction_event(
+    scope: Scope, session: LockedSession, interactions: Sequence[StoredInteraction]
+) -> FeedEvent:
+    """One event for the interactions of one write; its fields are those of the newest."""
+    newest = interactions[-1]
+    return feed.event(
+        scope,
+        "interaction.created" if newest.result is None else "interaction.completed",
+        newest.id,
+        project_id=session.project_id,
+        session_id=session.id,
+        seq=newest.seq,
+        count=len(interactions),
+        module=newest.command.module,
+        status=None if newest.result is None else newest.result.status,
+    )
