@@ -1,10 +1,9 @@
 import msgspec
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from app.contexts import accounts
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, created, route
 from app.paging import PageRequest
 from app.schemas.accounts import (
@@ -24,18 +23,17 @@ from app.schemas.accounts import (
 )
 from app.schemas.base import Page
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope
 
 
 @route("GET", "/api/me", tag="account")
-async def get_me(current_scope: NamedDependency[Scope], db: NamedDependency[Db]) -> Me:
+async def get_me(current_scope: CurrentScope, db: OpenDb) -> Me:
     me = await accounts.get_me(current_scope, db)
     return rendered(me, Me)
 
 
 @route("PUT", "/api/me/active-project", tag="account", viewers=True)
 async def set_active_project(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[ActiveProject]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[ActiveProject]
 ) -> ActiveProject:
     await accounts.set_active_project(current_scope, db, data.project_id)
     return data
@@ -43,10 +41,7 @@ async def set_active_project(
 
 @route("GET", "/api/accounts", tag="account")
 async def list_accounts(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[AccountOut]:
     page = await accounts.list_accounts(current_scope, db, PageRequest(limit, cursor))
     return rendered_page(page, AccountOut)
@@ -54,7 +49,7 @@ async def list_accounts(
 
 @route("POST", "/api/accounts", 201, tag="account", secret=True)
 async def create_account(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[AccountCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[AccountCreate]
 ) -> Response[AccountCreated]:
     new = await accounts.create_account(current_scope, db, data)
     content = AccountCreated(
@@ -65,15 +60,15 @@ async def create_account(
 
 @route("GET", "/api/accounts/{account_id:int}", tag="account")
 async def get_account(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], account_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, account_id: FromPath[int]
 ) -> AccountOut:
     return rendered(await accounts.get_account(current_scope, db, account_id), AccountOut)
 
 
 @route("PATCH", "/api/accounts/{account_id:int}", tag="account", also=[409])
 async def update_account(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     account_id: FromPath[int],
     data: JSONBody[AccountUpdate],
 ) -> AccountOut:
@@ -83,17 +78,14 @@ async def update_account(
 
 @route("DELETE", "/api/accounts/{account_id:int}", 204, tag="account", also=[409])
 async def delete_account(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], account_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, account_id: FromPath[int]
 ) -> None:
     await accounts.delete_account(current_scope, db, account_id)
 
 
 @route("GET", "/api/members", tag="members")
 async def list_members(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MemberOut]:
     page = await accounts.list_members(current_scope, db, PageRequest(limit, cursor))
     return rendered_page(page, MemberOut)
@@ -101,7 +93,7 @@ async def list_members(
 
 @route("POST", "/api/members", 201, tag="members")
 async def create_member(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[MemberCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[MemberCreate]
 ) -> Response[MemberOut]:
     member = await accounts.create_member(current_scope, db, data)
     return created(rendered(member, MemberOut), f"/api/members/{member.id}")
@@ -109,35 +101,27 @@ async def create_member(
 
 @route("GET", "/api/members/{member_id:int}", tag="members")
 async def get_member(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], member_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, member_id: FromPath[int]
 ) -> MemberOut:
     return rendered(await accounts.get_member(current_scope, db, member_id), MemberOut)
 
 
 @route("PATCH", "/api/members/{member_id:int}", tag="members", also=[409])
 async def update_member(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    member_id: FromPath[int],
-    data: JSONBody[MemberUpdate],
+    current_scope: CurrentScope, db: OpenDb, member_id: FromPath[int], data: JSONBody[MemberUpdate]
 ) -> MemberOut:
     member = await accounts.update_member(current_scope, db, member_id, data)
     return rendered(member, MemberOut)
 
 
 @route("DELETE", "/api/members/{member_id:int}", 204, tag="members", also=[409])
-async def delete_member(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], member_id: FromPath[int]
-) -> None:
+async def delete_member(current_scope: CurrentScope, db: OpenDb, member_id: FromPath[int]) -> None:
     await accounts.delete_member(current_scope, db, member_id)
 
 
 @route("GET", "/api/tokens", tag="tokens")
 async def list_tokens(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[TokenOut]:
     page = await accounts.list_tokens(current_scope, db, PageRequest(limit, cursor))
     return rendered_page(page, TokenOut)
@@ -145,7 +129,7 @@ async def list_tokens(
 
 @route("POST", "/api/tokens", 201, tag="tokens", viewers=True, secret=True)
 async def create_token(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[TokenCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[TokenCreate]
 ) -> Response[TokenCreated]:
     new = await accounts.create_token(current_scope, db, data)
     content = TokenCreated(
@@ -155,24 +139,17 @@ async def create_token(
 
 
 @route("GET", "/api/tokens/{token_id:int}", tag="tokens")
-async def get_token(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], token_id: FromPath[int]
-) -> TokenOut:
+async def get_token(current_scope: CurrentScope, db: OpenDb, token_id: FromPath[int]) -> TokenOut:
     return rendered(await accounts.get_token(current_scope, db, token_id), TokenOut)
 
 
 @route("PATCH", "/api/tokens/{token_id:int}", tag="tokens", viewers=True)
 async def update_token(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    token_id: FromPath[int],
-    data: JSONBody[TokenUpdate],
+    current_scope: CurrentScope, db: OpenDb, token_id: FromPath[int], data: JSONBody[TokenUpdate]
 ) -> TokenOut:
     return rendered(await accounts.update_token(current_scope, db, token_id, data), TokenOut)
 
 
 @route("DELETE", "/api/tokens/{token_id:int}", 204, tag="tokens", viewers=True)
-async def revoke_token(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], token_id: FromPath[int]
-) -> None:
+async def revoke_token(current_scope: CurrentScope, db: OpenDb, token_id: FromPath[int]) -> None:
     await accounts.revoke_token(current_scope, db, token_id)

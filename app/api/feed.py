@@ -1,20 +1,18 @@
 from typing import Annotated
 
-from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from app import feed
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Limit, OptionalId, route
 from app.schemas.base import MAX_BIGINT
 from app.schemas.feed import FeedPage
-from app.scope import Scope
 
 
 @route("GET", "/api/feed", tag="feed")
 async def list_events(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     after: Annotated[int, QueryParameter(ge=0, le=MAX_BIGINT)] = 0,
     session_id: OptionalId = None,
     limit: Limit = 50,

@@ -2,16 +2,14 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 import msgspec
-from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody
 from prometheus_client import Counter
 
 from app.contexts import hooks
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import route
 from app.schemas.base import MAX_BATCH
 from app.schemas.hooks import ImportSummary
-from app.scope import Scope
 
 _OUTSIDE = Counter(
     "agent_sessions_hook_events_outside_project",
@@ -36,8 +34,8 @@ EventBatch = Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_leng
     unlimited=True,
 )
 async def ingest_event(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     agent: FromPath[str],
     data: JSONBody[dict[str, Any]],
     hostname: Hostname = None,
@@ -59,10 +57,7 @@ async def ingest_event(
     unlimited=True,
 )
 async def import_events(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    agent: FromPath[str],
-    data: JSONBody[EventBatch],
+    current_scope: CurrentScope, db: OpenDb, agent: FromPath[str], data: JSONBody[EventBatch]
 ) -> ImportSummary:
     """Events of the past, such as a transcript tells. What is there already stays as it is."""
     stored = await hooks.import_events(current_scope, db, agent, data)

@@ -1,9 +1,8 @@
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import projects
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, OptionalId, created, route
 from app.paging import PageRequest
 from app.schemas.base import Page
@@ -18,13 +17,12 @@ from app.schemas.projects import (
     ProjectUpdate,
 )
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope
 
 
 @route("GET", "/api/projects", tag="projects")
 async def list_projects(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     status: FromQuery[ProjectStatus | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -37,7 +35,7 @@ async def list_projects(
 
 @route("POST", "/api/projects", 201, tag="projects")
 async def create_project(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[ProjectCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[ProjectCreate]
 ) -> Response[ProjectOut]:
     project = await projects.create_project(current_scope, db, data)
     return created(rendered(project, ProjectOut), f"/api/projects/{project.id}")
@@ -45,15 +43,15 @@ async def create_project(
 
 @route("GET", "/api/projects/{project_id:int}", tag="projects")
 async def get_project(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], project_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, project_id: FromPath[int]
 ) -> ProjectOut:
     return rendered(await projects.get_project(current_scope, db, project_id), ProjectOut)
 
 
 @route("PATCH", "/api/projects/{project_id:int}", tag="projects", also=[409])
 async def update_project(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     project_id: FromPath[int],
     data: JSONBody[ProjectUpdate],
 ) -> ProjectOut:
@@ -63,15 +61,15 @@ async def update_project(
 
 @route("DELETE", "/api/projects/{project_id:int}", 204, tag="projects")
 async def delete_project(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], project_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, project_id: FromPath[int]
 ) -> None:
     await projects.delete_project(current_scope, db, project_id)
 
 
 @route("GET", "/api/components", tag="components")
 async def list_components(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     project_id: OptionalId = None,
     type: FromQuery[ComponentType | None] = None,  # noqa: A002 - the field's name
     parent_component_id: OptionalId = None,
@@ -91,7 +89,7 @@ async def list_components(
 
 @route("POST", "/api/components", 201, tag="components")
 async def create_component(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[ComponentCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[ComponentCreate]
 ) -> Response[ComponentOut]:
     component = await projects.create_component(current_scope, db, data)
     return created(rendered(component, ComponentOut), f"/api/components/{component.id}")
@@ -99,15 +97,15 @@ async def create_component(
 
 @route("GET", "/api/components/{component_id:int}", tag="components")
 async def get_component(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], component_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, component_id: FromPath[int]
 ) -> ComponentOut:
     return rendered(await projects.get_component(current_scope, db, component_id), ComponentOut)
 
 
 @route("PATCH", "/api/components/{component_id:int}", tag="components", also=[409])
 async def update_component(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     component_id: FromPath[int],
     data: JSONBody[ComponentUpdate],
 ) -> ComponentOut:
@@ -117,6 +115,6 @@ async def update_component(
 
 @route("DELETE", "/api/components/{component_id:int}", 204, tag="components")
 async def delete_component(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], component_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, component_id: FromPath[int]
 ) -> None:
     await projects.delete_component(current_scope, db, component_id)

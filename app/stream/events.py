@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get
-from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Stream
 
@@ -16,6 +15,7 @@ from app import feed
 from app.contexts.accounts import Authenticator
 from app.db import Database
 from app.errors import AppError, Unavailable
+from app.http.dependencies import CurrentScope
 from app.schemas.base import MAX_BIGINT
 from app.schemas.feed import FeedEventOut
 from app.scope import Scope
@@ -36,7 +36,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 )
 async def stream_events(
     request: Request[Any, Any, Any],
-    current_scope: NamedDependency[Scope],
+    current_scope: CurrentScope,
     after: Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)] = None,
     session_id: Annotated[int | None, QueryParameter(ge=1, le=MAX_BIGINT)] = None,
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,

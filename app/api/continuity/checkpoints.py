@@ -1,25 +1,23 @@
 from uuid import UUID
 
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import continuity
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, created, route
 from app.paging import PageRequest
 from app.schemas.base import Page
 from app.schemas.continuity import CheckpointInput, CheckpointOut, CheckpointType, Restored
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope
 
 _PATH = "/api/instances/{instance_id:str}/checkpoints"
 
 
 @route("POST", _PATH, 201, tag="checkpoints", also=[200])
 async def create_checkpoint(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     data: JSONBody[CheckpointInput],
 ) -> Response[CheckpointOut]:
@@ -31,26 +29,22 @@ async def create_checkpoint(
 
 @route("GET", _PATH, tag="checkpoints")
 async def list_checkpoints(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     checkpoint_type: FromQuery[CheckpointType | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[CheckpointOut]:
     page = await continuity.list_checkpoints(
-        current_scope,
-        db,
-        instance_id,
-        PageRequest(limit, cursor),
-        checkpoint_type=checkpoint_type,
+        current_scope, db, instance_id, PageRequest(limit, cursor), checkpoint_type=checkpoint_type
     )
     return rendered_page(page, CheckpointOut)
 
 
 @route("GET", f"{_PATH}/latest", tag="checkpoints")
 async def get_latest_checkpoint(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], instance_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> CheckpointOut:
     checkpoint = await continuity.get_latest_checkpoint(current_scope, db, instance_id)
     return rendered(checkpoint, CheckpointOut)
@@ -58,8 +52,8 @@ async def get_latest_checkpoint(
 
 @route("GET", f"{_PATH}/{{checkpoint_id:uuid}}", tag="checkpoints")
 async def get_checkpoint(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     checkpoint_id: FromPath[UUID],
 ) -> CheckpointOut:
@@ -69,8 +63,8 @@ async def get_checkpoint(
 
 @route("POST", f"{_PATH}/{{checkpoint_id:uuid}}/restore", tag="checkpoints")
 async def restore_checkpoint(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     checkpoint_id: FromPath[UUID],
 ) -> Restored:
@@ -80,8 +74,8 @@ async def restore_checkpoint(
 
 @route("GET", "/api/checkpoints", tag="checkpoints")
 async def search_checkpoints(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     checkpoint_type: FromQuery[CheckpointType | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -2,11 +2,10 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.contexts import continuity
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, created, route
 from app.paging import PageRequest
 from app.schemas.base import MAX_BIGINT, Page
@@ -24,7 +23,6 @@ from app.schemas.continuity import (
 )
 from app.schemas.rendering import rendered, rendered_page
 from app.schemas.retention import ContinuitySettingsOut, ContinuitySettingsUpdate
-from app.scope import Scope
 
 Sequence = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
 Seconds = Annotated[int | None, QueryParameter(ge=0, le=10**9)]
@@ -32,8 +30,8 @@ Seconds = Annotated[int | None, QueryParameter(ge=0, le=10**9)]
 
 @route("GET", "/api/instances", tag="instances")
 async def list_instances(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     project: FromQuery[str | None] = None,
     status: FromQuery[list[InstanceStatus] | None] = None,
     instance_type: FromQuery[InstanceType | None] = None,
@@ -56,9 +54,7 @@ async def list_instances(
 
 @route("POST", "/api/instances", 201, tag="instances", also=[200])
 async def register_instance(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[InstanceRegister],
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[InstanceRegister]
 ) -> Response[InstanceOut]:
     """Again with the same id it answers the instance as it is."""
     registered = await continuity.register_instance(current_scope, db, data)
@@ -69,7 +65,7 @@ async def register_instance(
 
 @route("GET", "/api/instances/{instance_id:str}", tag="instances", also=[409])
 async def find_instance(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], instance_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> InstanceOut:
     """By its id or the beginning of it; 409 with up to ten `matches` when several begin so."""
     return rendered(await continuity.find_instance(current_scope, db, instance_id), InstanceOut)
@@ -77,15 +73,15 @@ async def find_instance(
 
 @route("DELETE", "/api/instances/{instance_id:str}", 204, tag="instances")
 async def delete_instance(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], instance_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> None:
     await continuity.delete_instance(current_scope, db, instance_id)
 
 
 @route("POST", "/api/instances/{instance_id:str}/heartbeat", tag="instances")
 async def record_heartbeat(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     data: JSONBody[Heartbeat | None] = None,
 ) -> HeartbeatOut:
@@ -100,15 +96,15 @@ async def record_heartbeat(
 
 @route("POST", "/api/instances/{instance_id:str}/close", tag="instances")
 async def close_instance(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], instance_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> InstanceOut:
     return rendered(await continuity.close_instance(current_scope, db, instance_id), InstanceOut)
 
 
 @route("GET", "/api/instances/{instance_id:str}/replay", tag="instances")
 async def replay_events(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     to_sequence: Sequence = None,
 ) -> ReplayOut:
@@ -118,8 +114,8 @@ async def replay_events(
 
 @route("GET", "/api/instances/{instance_id:str}/timeline", tag="instances")
 async def list_timeline(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -131,9 +127,7 @@ async def list_timeline(
 
 @route("POST", "/api/instances/resume", tag="instances")
 async def resume_instance(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[ResumeInput | None] = None,
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[ResumeInput | None] = None
 ) -> Resumed:
     """A hand-off, or `choices` when the hint could mean several instances."""
     hint = None if data is None else data.hint
@@ -141,18 +135,14 @@ async def resume_instance(
 
 
 @route("GET", "/api/continuity/settings", tag="instances")
-async def get_continuity_settings(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db]
-) -> ContinuitySettingsOut:
+async def get_continuity_settings(current_scope: CurrentScope, db: OpenDb) -> ContinuitySettingsOut:
     settings = await continuity.get_continuity_settings(current_scope, db)
     return rendered(settings, ContinuitySettingsOut)
 
 
 @route("PATCH", "/api/continuity/settings", tag="instances")
 async def update_continuity_settings(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[ContinuitySettingsUpdate],
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[ContinuitySettingsUpdate]
 ) -> ContinuitySettingsOut:
     settings = await continuity.update_continuity_settings(current_scope, db, data)
     return rendered(settings, ContinuitySettingsOut)

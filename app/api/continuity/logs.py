@@ -6,7 +6,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import continuity
 from app.contexts.continuity import CommandFilter, EventFilter
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, Moment, created, parse_moment, route
 from app.paging import PageRequest
 from app.schemas.base import Batch, Page
@@ -21,7 +21,6 @@ from app.schemas.continuity import (
     LoggedCommandOut,
 )
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope
 
 
 @route("GET", "/api/instances/event-types", tag="events")
@@ -69,8 +68,8 @@ _COMMAND_FILTERS = {"filters": Provide(provide_command_filters, sync_to_thread=F
 
 @route("POST", "/api/instances/{instance_id:str}/events", 201, tag="events", also=[200])
 async def emit_events(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     data: JSONBody[EventInput | EventBatch],
 ) -> Response[EventOut | Batch[EventOut]]:
@@ -85,8 +84,8 @@ async def emit_events(
 
 @route("GET", "/api/instances/{instance_id:str}/events", tag="events", dependencies=_EVENT_FILTERS)
 async def list_instance_events(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     filters: NamedDependency[EventFilter],
     limit: Limit = 50,
@@ -100,8 +99,8 @@ async def list_instance_events(
 
 @route("GET", "/api/events", tag="events", dependencies=_EVENT_FILTERS)
 async def search_events(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     filters: NamedDependency[EventFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -113,8 +112,8 @@ async def search_events(
 
 @route("POST", "/api/instances/{instance_id:str}/commands", 201, tag="commands")
 async def log_commands(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     data: JSONBody[CommandLogInput | CommandLogBatch],
 ) -> Response[LoggedCommandOut | Batch[LoggedCommandOut]]:
@@ -133,8 +132,8 @@ async def log_commands(
     dependencies=_COMMAND_FILTERS,
 )
 async def list_instance_commands(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     instance_id: FromPath[str],
     filters: NamedDependency[CommandFilter],
     limit: Limit = 50,
@@ -149,8 +148,8 @@ async def list_instance_commands(
 
 @route("GET", "/api/commands", tag="commands", dependencies=_COMMAND_FILTERS)
 async def search_commands(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     filters: NamedDependency[CommandFilter],
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -1,10 +1,9 @@
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import fleet
 from app.contexts.fleet import AgentFilter
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, created, location, route
 from app.paging import PageRequest
 from app.schemas.base import Move, Page
@@ -21,15 +20,14 @@ from app.schemas.fleet import (
     Track,
 )
 from app.schemas.rendering import rendered
-from app.scope import Scope
 
 _ONE = "/api/agents/{agent_session_id:str}"
 
 
 @route("GET", "/api/agents", tag="fleet")
 async def list_agents(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     status: FromQuery[list[AgentStatus] | None] = None,
     track: FromQuery[Track | None] = None,
     codebase: FromQuery[str | None] = None,
@@ -55,8 +53,8 @@ async def list_agents(
 
 @route("PUT", _ONE, tag="fleet", also=[201, 409])
 async def register_agent(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     agent_session_id: FromPath[str],
     data: JSONBody[AgentRegister | None] = None,
 ) -> Response[AgentOut]:
@@ -70,14 +68,14 @@ async def register_agent(
 
 @route("GET", _ONE, tag="fleet")
 async def get_agent(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], agent_session_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str]
 ) -> AgentOut:
     return await fleet.get_agent(current_scope, db, agent_session_id)
 
 
 @route("POST", f"{_ONE}/heartbeat", tag="fleet")
 async def record_agent_heartbeat(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], agent_session_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str]
 ) -> HeartbeatResult:
     """A stale agent is back, and sees what it still holds; 409 `agent_released` for one that has
     ended."""
@@ -86,9 +84,7 @@ async def record_agent_heartbeat(
 
 @route("POST", "/api/agents/heartbeats", tag="fleet")
 async def record_agent_heartbeats(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[AgentHeartbeats],
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[AgentHeartbeats]
 ) -> Page[HeartbeatResult]:
     """Of all agents of a machine: one result for each, in the order given."""
     results = await fleet.record_agent_heartbeats(current_scope, db, data.session_ids)
@@ -97,8 +93,8 @@ async def record_agent_heartbeats(
 
 @route("POST", f"{_ONE}/release", tag="fleet")
 async def release_claim(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     agent_session_id: FromPath[str],
     data: JSONBody[AgentRelease | None] = None,
 ) -> AgentOut:
@@ -110,7 +106,7 @@ async def release_claim(
 
 @route("POST", f"{_ONE}/end", tag="fleet")
 async def end_agent(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], agent_session_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str]
 ) -> AgentOut:
     """It lets go what it holds; again it changes nothing."""
     await fleet.end_agent(current_scope, db, agent_session_id)
@@ -119,26 +115,19 @@ async def end_agent(
 
 @route("POST", f"{_ONE}/move", tag="fleet")
 async def move_agent(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    agent_session_id: FromPath[str],
-    data: JSONBody[Move],
+    current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str], data: JSONBody[Move]
 ) -> AgentOut:
     return await fleet.move_agent(current_scope, db, agent_session_id, data.project_id)
 
 
 @route("GET", "/api/fleet/settings", tag="fleet")
-async def get_fleet_settings(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db]
-) -> FleetSettingsOut:
+async def get_fleet_settings(current_scope: CurrentScope, db: OpenDb) -> FleetSettingsOut:
     return rendered(await fleet.get_fleet_settings(current_scope, db), FleetSettingsOut)
 
 
 @route("PATCH", "/api/fleet/settings", tag="fleet")
 async def update_fleet_settings(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[FleetSettingsUpdate],
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[FleetSettingsUpdate]
 ) -> FleetSettingsOut:
     settings = await fleet.update_fleet_settings(current_scope, db, data)
     return rendered(settings, FleetSettingsOut)

@@ -1,11 +1,10 @@
 """The history of claims, and the conflicts that stand in their way."""
 
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import fleet
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, created, route
 from app.paging import PageRequest
 from app.schemas.base import Page
@@ -18,15 +17,14 @@ from app.schemas.fleet import (
     WorkItemConflictResolve,
 )
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope
 
 _CONFLICT = "/api/work-item-conflicts/{conflict_id:int}"
 
 
 @route("GET", "/api/claims", tag="fleet")
 async def list_claims(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     work_item: FromQuery[str | None] = None,
     session_id: FromQuery[str | None] = None,
     live: FromQuery[bool | None] = None,
@@ -48,17 +46,15 @@ async def list_claims(
 
 
 @route("GET", "/api/claims/{claim_id:int}", tag="fleet")
-async def get_claim(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], claim_id: FromPath[int]
-) -> ClaimOut:
+async def get_claim(current_scope: CurrentScope, db: OpenDb, claim_id: FromPath[int]) -> ClaimOut:
     """For a holder to verify its fencing token before an act that cannot be undone."""
     return rendered(await fleet.get_claim(current_scope, db, claim_id), ClaimOut)
 
 
 @route("GET", "/api/work-item-conflicts", tag="fleet")
 async def list_work_item_conflicts(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     work_item: FromQuery[str | None] = None,
     severity: FromQuery[Severity | None] = None,
     resolved: FromQuery[bool | None] = None,
@@ -79,9 +75,7 @@ async def list_work_item_conflicts(
 
 @route("POST", "/api/work-item-conflicts", 201, tag="fleet", also=[200])
 async def create_work_item_conflict(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[WorkItemConflictCreate],
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[WorkItemConflictCreate]
 ) -> Response[WorkItemConflictOut]:
     """Reported again it is updated (200), and open again if it was resolved."""
     reported = await fleet.create_work_item_conflict(current_scope, db, data)
@@ -92,7 +86,7 @@ async def create_work_item_conflict(
 
 @route("GET", _CONFLICT, tag="fleet")
 async def get_work_item_conflict(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], conflict_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, conflict_id: FromPath[int]
 ) -> WorkItemConflictOut:
     conflict = await fleet.get_work_item_conflict(current_scope, db, conflict_id)
     return rendered(conflict, WorkItemConflictOut)
@@ -100,8 +94,8 @@ async def get_work_item_conflict(
 
 @route("POST", f"{_CONFLICT}/resolve", tag="fleet")
 async def resolve_work_item_conflict(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     conflict_id: FromPath[int],
     data: JSONBody[WorkItemConflictResolve | None] = None,
 ) -> WorkItemConflictOut:

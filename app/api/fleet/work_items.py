@@ -1,12 +1,11 @@
 from typing import Annotated
 
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.contexts import fleet
-from app.db import Db
 from app.errors import Invalid
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.responses import Answer
 from app.http.routing import Cursor, Limit, created, location, route
 from app.paging import PageRequest
@@ -26,7 +25,6 @@ from app.schemas.fleet import (
     WorkItemStatus,
     WorkItemUpdate,
 )
-from app.scope import Scope
 
 _ONE = "/api/work-items/{work_item_key:str}"
 SessionId = Annotated[
@@ -36,8 +34,8 @@ SessionId = Annotated[
 
 @route("GET", "/api/work-items", tag="fleet")
 async def list_work_items(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     availability: FromQuery[list[Availability] | None] = None,
     status: FromQuery[list[WorkItemStatus] | None] = None,
     track: FromQuery[Track | None] = None,
@@ -58,9 +56,7 @@ async def list_work_items(
 
 @route("POST", "/api/work-items", 201, tag="fleet")
 async def create_work_item(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[WorkItemCreate],
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[WorkItemCreate]
 ) -> Response[WorkItemOut]:
     item = await fleet.create_work_item(current_scope, db, data)
     return created(item, location("/api/work-items", item.key))
@@ -68,9 +64,7 @@ async def create_work_item(
 
 @route("POST", "/api/work-items/claim-next", tag="fleet")
 async def claim_next_work_item(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[NextClaim],
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[NextClaim]
 ) -> Response[Granted | None]:
     """The best item that can be claimed, a different one for each agent; 204 when there is
     nothing to do. An agent that holds one gets that one again."""
@@ -80,15 +74,15 @@ async def claim_next_work_item(
 
 @route("GET", _ONE, tag="fleet")
 async def get_work_item(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], work_item_key: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, work_item_key: FromPath[str]
 ) -> WorkItemOut:
     return await fleet.get_work_item(current_scope, db, work_item_key)
 
 
 @route("PATCH", _ONE, tag="fleet")
 async def update_work_item(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     work_item_key: FromPath[str],
     data: JSONBody[WorkItemUpdate],
 ) -> WorkItemOut:
@@ -97,7 +91,7 @@ async def update_work_item(
 
 @route("DELETE", _ONE, 204, tag="fleet", also=[409])
 async def delete_work_item(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], work_item_key: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, work_item_key: FromPath[str]
 ) -> None:
     """With its claims and conflicts; 409 `already_claimed` while somebody holds it."""
     await fleet.delete_work_item(current_scope, db, work_item_key)
@@ -105,8 +99,8 @@ async def delete_work_item(
 
 @route("GET", f"{_ONE}/can-claim", tag="fleet")
 async def can_claim_work_item(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     work_item_key: FromPath[str],
     session_id: SessionId = None,
 ) -> Claimable:
@@ -118,8 +112,8 @@ async def can_claim_work_item(
 
 @route("POST", f"{_ONE}/claim", tag="fleet")
 async def claim_work_item(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     work_item_key: FromPath[str],
     data: JSONBody[WorkItemClaim],
 ) -> Granted:
@@ -129,8 +123,8 @@ async def claim_work_item(
 
 @route("POST", f"{_ONE}/complete", tag="fleet")
 async def complete_work_item(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     work_item_key: FromPath[str],
     data: JSONBody[WorkItemComplete | None] = None,
 ) -> WorkItemOut:
@@ -141,17 +135,12 @@ async def complete_work_item(
 
 @route("POST", f"{_ONE}/move", tag="fleet")
 async def move_work_item(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    work_item_key: FromPath[str],
-    data: JSONBody[Move],
+    current_scope: CurrentScope, db: OpenDb, work_item_key: FromPath[str], data: JSONBody[Move]
 ) -> WorkItemOut:
     return await fleet.move_work_item(current_scope, db, work_item_key, data.project_id)
 
 
 @route("GET", "/api/tracks", tag="fleet")
-async def list_tracks(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db]
-) -> Page[TrackOut]:
+async def list_tracks(current_scope: CurrentScope, db: OpenDb) -> Page[TrackOut]:
     """All four."""
     return Page(await fleet.list_tracks(current_scope, db), None)

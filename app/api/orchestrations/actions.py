@@ -1,11 +1,10 @@
 from uuid import UUID
 
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import orchestrations
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.responses import Answer
 from app.http.routing import Cursor, Limit, created, route
 from app.paging import PageRequest
@@ -20,7 +19,6 @@ from app.schemas.orchestrations import (
     AgentReference,
 )
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope
 
 _ACTIONS = "/api/orchestrations/{orchestration_id:uuid}/actions"
 _ACTION = f"{_ACTIONS}/{{action_id:uuid}}"
@@ -28,8 +26,8 @@ _ACTION = f"{_ACTIONS}/{{action_id:uuid}}"
 
 @route("GET", _ACTIONS, tag="orchestrations")
 async def list_actions(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     status: FromQuery[ActionStatus | None] = None,
     limit: Limit = 50,
@@ -45,8 +43,8 @@ async def list_actions(
 
 @route("POST", _ACTIONS, 201, tag="orchestrations")
 async def create_action(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     data: JSONBody[ActionCreate],
 ) -> Response[ActionOut]:
@@ -58,8 +56,8 @@ async def create_action(
 
 @route("POST", f"{_ACTIONS}/claim-next", tag="orchestrations")
 async def claim_next_action(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     data: JSONBody[AgentReference],
 ) -> Response[ActionOut | None]:
@@ -75,8 +73,8 @@ async def claim_next_action(
 
 @route("GET", _ACTION, tag="orchestrations")
 async def get_action(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     action_id: FromPath[UUID],
 ) -> ActionOut:
@@ -86,8 +84,8 @@ async def get_action(
 
 @route("POST", f"{_ACTION}/start", tag="orchestrations")
 async def start_action(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     action_id: FromPath[UUID],
 ) -> ActionOut:
@@ -98,8 +96,8 @@ async def start_action(
 
 @route("POST", f"{_ACTION}/complete", tag="orchestrations")
 async def complete_action(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     action_id: FromPath[UUID],
     data: JSONBody[ActionComplete | None] = None,
@@ -112,8 +110,8 @@ async def complete_action(
 
 @route("POST", f"{_ACTION}/fail", tag="orchestrations")
 async def fail_action(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     action_id: FromPath[UUID],
     data: JSONBody[ActionFail],
@@ -127,8 +125,8 @@ async def fail_action(
 
 @route("POST", f"{_ACTION}/cancel", tag="orchestrations")
 async def cancel_action(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     action_id: FromPath[UUID],
 ) -> ActionOut:
@@ -138,8 +136,8 @@ async def cancel_action(
 
 @route("POST", f"{_ACTION}/rollback", tag="orchestrations")
 async def rollback_action(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     action_id: FromPath[UUID],
 ) -> ActionOut:

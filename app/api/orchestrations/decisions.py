@@ -1,27 +1,20 @@
 from uuid import UUID
 
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import orchestrations
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, route
 from app.paging import PageRequest
 from app.schemas.base import Page
-from app.schemas.orchestrations import (
-    DecisionApprove,
-    DecisionOut,
-    DecisionReject,
-    DecisionStatus,
-)
+from app.schemas.orchestrations import DecisionApprove, DecisionOut, DecisionReject, DecisionStatus
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope
 
 
 @route("GET", "/api/decisions", tag="decisions")
 async def list_decisions(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     status: FromQuery[DecisionStatus | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -34,8 +27,8 @@ async def list_decisions(
 
 @route("GET", "/api/orchestrations/{orchestration_id:uuid}/decisions", tag="decisions")
 async def list_orchestration_decisions(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -49,8 +42,8 @@ async def list_orchestration_decisions(
 
 @route("POST", "/api/decisions/{decision_id:uuid}/approve", tag="decisions")
 async def approve_decision(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     decision_id: FromPath[UUID],
     data: JSONBody[DecisionApprove | None] = None,
 ) -> DecisionOut:
@@ -62,8 +55,8 @@ async def approve_decision(
 
 @route("POST", "/api/decisions/{decision_id:uuid}/reject", tag="decisions")
 async def reject_decision(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     decision_id: FromPath[UUID],
     data: JSONBody[DecisionReject],
 ) -> DecisionOut:

@@ -2,12 +2,12 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import orchestrations
 from app.contexts.orchestrations import OrchestrationFilter
 from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, Moment, created, parse_moment, route
 from app.models import Orchestration
 from app.paging import PageRequest
@@ -30,8 +30,8 @@ _ONE = "/api/orchestrations/{orchestration_id:uuid}"
 
 @route("GET", "/api/orchestrations", tag="orchestrations")
 async def list_orchestrations(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     status: FromQuery[list[OrchestrationStatus] | None] = None,
     type: FromQuery[OrchestrationType | None] = None,  # noqa: A002 - the field's name
     created_by: FromQuery[UUID | None] = None,
@@ -56,9 +56,7 @@ async def list_orchestrations(
 
 @route("POST", "/api/orchestrations", 201, tag="orchestrations")
 async def create_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    data: JSONBody[OrchestrationCreate],
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[OrchestrationCreate]
 ) -> Response[OrchestrationOut]:
     session = await orchestrations.create_orchestration(current_scope, db, data)
     location = f"/api/orchestrations/{session.session_id}"
@@ -67,9 +65,7 @@ async def create_orchestration(
 
 @route("GET", _ONE, tag="orchestrations")
 async def get_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    orchestration_id: FromPath[UUID],
+    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
 ) -> OrchestrationOut:
     session = await orchestrations.get_orchestration(current_scope, db, orchestration_id)
     return await _out(current_scope, db, session)
@@ -77,8 +73,8 @@ async def get_orchestration(
 
 @route("PATCH", _ONE, tag="orchestrations", also=[409])
 async def update_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     data: JSONBody[OrchestrationUpdate],
 ) -> OrchestrationOut:
@@ -88,19 +84,14 @@ async def update_orchestration(
 
 @route("DELETE", _ONE, 204, tag="orchestrations")
 async def delete_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    orchestration_id: FromPath[UUID],
+    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
 ) -> None:
     await orchestrations.delete_orchestration(current_scope, db, orchestration_id)
 
 
 @route("POST", f"{_ONE}/move", tag="orchestrations")
 async def move_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    orchestration_id: FromPath[UUID],
-    data: JSONBody[Move],
+    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID], data: JSONBody[Move]
 ) -> OrchestrationOut:
     session = await orchestrations.move_orchestration(
         current_scope, db, orchestration_id, data.project_id
@@ -110,9 +101,7 @@ async def move_orchestration(
 
 @route("POST", f"{_ONE}/start", tag="orchestrations")
 async def start_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    orchestration_id: FromPath[UUID],
+    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
 ) -> OrchestrationOut:
     """Once; starting what runs changes nothing."""
     session = await orchestrations.start_orchestration(current_scope, db, orchestration_id)
@@ -121,9 +110,7 @@ async def start_orchestration(
 
 @route("POST", f"{_ONE}/pause", tag="orchestrations")
 async def pause_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    orchestration_id: FromPath[UUID],
+    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
 ) -> OrchestrationOut:
     """What runs may end, but nothing starts."""
     session = await orchestrations.pause_orchestration(current_scope, db, orchestration_id)
@@ -132,9 +119,7 @@ async def pause_orchestration(
 
 @route("POST", f"{_ONE}/resume", tag="orchestrations")
 async def resume_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    orchestration_id: FromPath[UUID],
+    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
 ) -> OrchestrationOut:
     session = await orchestrations.resume_orchestration(current_scope, db, orchestration_id)
     return await _out(current_scope, db, session)
@@ -142,9 +127,7 @@ async def resume_orchestration(
 
 @route("POST", f"{_ONE}/complete", tag="orchestrations")
 async def complete_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    orchestration_id: FromPath[UUID],
+    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
 ) -> OrchestrationOut:
     """409 `decisions_pending` while somebody waits for a decision."""
     session = await orchestrations.complete_orchestration(current_scope, db, orchestration_id)
@@ -153,8 +136,8 @@ async def complete_orchestration(
 
 @route("POST", f"{_ONE}/fail", tag="orchestrations")
 async def fail_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     data: JSONBody[OrchestrationFail],
 ) -> OrchestrationOut:
@@ -164,8 +147,8 @@ async def fail_orchestration(
 
 @route("POST", f"{_ONE}/cancel", tag="orchestrations")
 async def cancel_orchestration(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     data: JSONBody[OrchestrationCancel | None] = None,
 ) -> OrchestrationOut:
@@ -174,15 +157,10 @@ async def cancel_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route(
-    "PUT",
-    f"{_ONE}/agents/{{agent_id:str}}",
-    tag="orchestrations",
-    also=[409],
-)
+@route("PUT", f"{_ONE}/agents/{{agent_id:str}}", tag="orchestrations", also=[409])
 async def add_agent(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     agent_id: FromPath[str],
 ) -> OrchestrationOut:
@@ -191,16 +169,10 @@ async def add_agent(
     return await _out(current_scope, db, session)
 
 
-@route(
-    "DELETE",
-    f"{_ONE}/agents/{{agent_id:str}}",
-    204,
-    tag="orchestrations",
-    also=[409],
-)
+@route("DELETE", f"{_ONE}/agents/{{agent_id:str}}", 204, tag="orchestrations", also=[409])
 async def remove_agent(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     orchestration_id: FromPath[UUID],
     agent_id: FromPath[str],
 ) -> None:

@@ -1,9 +1,8 @@
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import runs
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, created, location, route
 from app.paging import PageRequest
 from app.schemas.base import Move, Page
@@ -16,13 +15,12 @@ from app.schemas.runs import (
     NatureOut,
     NatureUpdate,
 )
-from app.scope import Scope
 
 
 @route("GET", "/api/devices", tag="runs")
 async def list_devices(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     name: FromQuery[str | None] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -33,7 +31,7 @@ async def list_devices(
 
 @route("POST", "/api/devices", 201, tag="runs")
 async def create_device(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[DeviceCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[DeviceCreate]
 ) -> Response[DeviceOut]:
     device = await runs.create_device(current_scope, db, data)
     return created(rendered(device, DeviceOut), location("/api/devices", device.device_id))
@@ -41,35 +39,27 @@ async def create_device(
 
 @route("GET", "/api/devices/{device_id:str}", tag="runs")
 async def get_device(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], device_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, device_id: FromPath[str]
 ) -> DeviceOut:
     return rendered(await runs.get_device(current_scope, db, device_id), DeviceOut)
 
 
 @route("PATCH", "/api/devices/{device_id:str}", tag="runs", also=[409])
 async def update_device(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    device_id: FromPath[str],
-    data: JSONBody[DeviceUpdate],
+    current_scope: CurrentScope, db: OpenDb, device_id: FromPath[str], data: JSONBody[DeviceUpdate]
 ) -> DeviceOut:
     return rendered(await runs.update_device(current_scope, db, device_id, data), DeviceOut)
 
 
 @route("DELETE", "/api/devices/{device_id:str}", 204, tag="runs", also=[409])
-async def delete_device(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], device_id: FromPath[str]
-) -> None:
+async def delete_device(current_scope: CurrentScope, db: OpenDb, device_id: FromPath[str]) -> None:
     """409 `device_in_use` while a run refers to it."""
     await runs.delete_device(current_scope, db, device_id)
 
 
 @route("POST", "/api/devices/{device_id:str}/move", tag="runs")
 async def move_device(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    device_id: FromPath[str],
-    data: JSONBody[Move],
+    current_scope: CurrentScope, db: OpenDb, device_id: FromPath[str], data: JSONBody[Move]
 ) -> DeviceOut:
     device = await runs.move_device(current_scope, db, device_id, data.project_id)
     return rendered(device, DeviceOut)
@@ -77,10 +67,7 @@ async def move_device(
 
 @route("GET", "/api/natures", tag="runs")
 async def list_natures(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    limit: Limit = 50,
-    cursor: Cursor = None,
+    current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[NatureOut]:
     """In the order of their ids."""
     page = await runs.list_natures(current_scope, db, PageRequest(limit, cursor))
@@ -89,7 +76,7 @@ async def list_natures(
 
 @route("POST", "/api/natures", 201, tag="runs")
 async def create_nature(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[NatureCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[NatureCreate]
 ) -> Response[NatureOut]:
     nature = await runs.create_nature(current_scope, db, data)
     where = location("/api/natures", nature.orchestration_nature_id)
@@ -98,24 +85,19 @@ async def create_nature(
 
 @route("GET", "/api/natures/{nature_id:str}", tag="runs")
 async def get_nature(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], nature_id: FromPath[str]
+    current_scope: CurrentScope, db: OpenDb, nature_id: FromPath[str]
 ) -> NatureOut:
     return rendered(await runs.get_nature(current_scope, db, nature_id), NatureOut)
 
 
 @route("PATCH", "/api/natures/{nature_id:str}", tag="runs")
 async def update_nature(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    nature_id: FromPath[str],
-    data: JSONBody[NatureUpdate],
+    current_scope: CurrentScope, db: OpenDb, nature_id: FromPath[str], data: JSONBody[NatureUpdate]
 ) -> NatureOut:
     return rendered(await runs.update_nature(current_scope, db, nature_id, data), NatureOut)
 
 
 @route("DELETE", "/api/natures/{nature_id:str}", 204, tag="runs", also=[409])
-async def delete_nature(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], nature_id: FromPath[str]
-) -> None:
+async def delete_nature(current_scope: CurrentScope, db: OpenDb, nature_id: FromPath[str]) -> None:
     """409 `nature_in_use` while a run refers to it."""
     await runs.delete_nature(current_scope, db, nature_id)

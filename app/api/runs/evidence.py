@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from app.contexts import runs
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, created, location, route
 from app.models.evidence import Evidence
 from app.paging import PageRequest
@@ -35,15 +34,14 @@ from app.schemas.evidence import (
     StateOut,
 )
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope
 
 Out = TypeVar("Out")
 
 
 @route("GET", "/api/runs/{run_id:str}/entries", tag="evidence")
 async def list_run_entries(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -55,8 +53,8 @@ async def list_run_entries(
 
 @route("POST", "/api/runs/{run_id:str}/entries", 201, tag="evidence")
 async def add_run_entries(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     data: JSONBody[EntryInput | EntryBatch],
 ) -> Response[EntryOut | Batch[EntryOut]]:
@@ -66,8 +64,8 @@ async def add_run_entries(
 
 @route("GET", "/api/runs/{run_id:str}/states", tag="evidence")
 async def list_run_states(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -79,8 +77,8 @@ async def list_run_states(
 
 @route("POST", "/api/runs/{run_id:str}/states", 201, tag="evidence")
 async def add_run_states(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     data: JSONBody[StateInput | StateBatch],
 ) -> Response[StateOut | Batch[StateOut]]:
@@ -90,8 +88,8 @@ async def add_run_states(
 
 @route("GET", "/api/runs/{run_id:str}/execs", tag="evidence")
 async def list_run_execs(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -103,8 +101,8 @@ async def list_run_execs(
 
 @route("POST", "/api/runs/{run_id:str}/execs", 201, tag="evidence", nul_allowed_in="*")
 async def add_run_execs(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     data: JSONBody[ExecInput | ExecBatch],
 ) -> Response[ExecOut | Batch[ExecOut]]:
@@ -114,8 +112,8 @@ async def add_run_execs(
 
 @route("GET", "/api/runs/{run_id:str}/issues", tag="evidence")
 async def list_run_issues(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -127,8 +125,8 @@ async def list_run_issues(
 
 @route("POST", "/api/runs/{run_id:str}/issues", 201, tag="evidence", nul_allowed_in="*")
 async def add_run_issues(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     data: JSONBody[IssueInput | IssueBatch],
 ) -> Response[IssueOut | Batch[IssueOut]]:
@@ -138,8 +136,8 @@ async def add_run_issues(
 
 @route("GET", "/api/runs/{run_id:str}/issue-relations", tag="evidence")
 async def list_run_issue_relations(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -153,8 +151,8 @@ async def list_run_issue_relations(
 
 @route("POST", "/api/runs/{run_id:str}/issue-relations", 201, tag="evidence")
 async def add_run_issue_relations(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     data: JSONBody[IssueRelationInput | IssueRelationBatch],
 ) -> Response[IssueRelationOut | Batch[IssueRelationOut]]:
@@ -170,8 +168,8 @@ async def add_run_issue_relations(
 
 @route("GET", "/api/runs/{run_id:str}/logs", tag="evidence")
 async def list_run_logs(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -183,8 +181,8 @@ async def list_run_logs(
 
 @route("POST", "/api/runs/{run_id:str}/logs", 201, tag="evidence", nul_allowed_in="*")
 async def add_run_logs(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     data: JSONBody[LogInput | LogBatch],
 ) -> Response[LogOut | Batch[LogOut]]:

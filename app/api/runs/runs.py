@@ -2,12 +2,12 @@ from typing import TypeVar
 
 import msgspec
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import runs
 from app.contexts.runs import RunFilter
 from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import Cursor, Limit, Moment, created, location, parse_moment, route
 from app.models import Run
 from app.paging import PageRequest
@@ -43,8 +43,8 @@ REPORTS: dict[str, type[ReportRow]] = {
 
 @route("GET", "/api/runs", tag="runs")
 async def list_runs(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     device: FromQuery[str | None] = None,
     nature: FromQuery[str | None] = None,
     finished: FromQuery[bool | None] = None,
@@ -67,7 +67,7 @@ async def list_runs(
 
 @route("POST", "/api/runs", 201, tag="runs")
 async def create_run(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[RunCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[RunCreate]
 ) -> Response[RunOut]:
     run = await runs.create_run(current_scope, db, data)
     where = location("/api/runs", run.orchestration_session_id)
@@ -75,33 +75,26 @@ async def create_run(
 
 
 @route("GET", "/api/runs/{run_id:str}", tag="runs")
-async def get_run(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], run_id: FromPath[str]
-) -> RunOut:
+async def get_run(current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str]) -> RunOut:
     return await _out(current_scope, db, await runs.get_run(current_scope, db, run_id))
 
 
 @route("PATCH", "/api/runs/{run_id:str}", tag="runs", also=[409])
 async def update_run(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    run_id: FromPath[str],
-    data: JSONBody[RunUpdate],
+    current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str], data: JSONBody[RunUpdate]
 ) -> RunOut:
     return await _out(current_scope, db, await runs.update_run(current_scope, db, run_id, data))
 
 
 @route("DELETE", "/api/runs/{run_id:str}", 204, tag="runs")
-async def delete_run(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], run_id: FromPath[str]
-) -> None:
+async def delete_run(current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str]) -> None:
     await runs.delete_run(current_scope, db, run_id)
 
 
 @route("POST", "/api/runs/{run_id:str}/finish", tag="runs")
 async def finish_run(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     run_id: FromPath[str],
     data: JSONBody[RunFinish | None] = None,
 ) -> RunOut:
@@ -111,27 +104,22 @@ async def finish_run(
 
 @route("POST", "/api/runs/{run_id:str}/move", tag="runs")
 async def move_run(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    run_id: FromPath[str],
-    data: JSONBody[Move],
+    current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str], data: JSONBody[Move]
 ) -> RunOut:
     run = await runs.move_run(current_scope, db, run_id, data.project_id)
     return await _out(current_scope, db, run)
 
 
 @route("GET", "/api/runs/{run_id:str}/report.md", tag="runs", media_type="text/markdown")
-async def render_run(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], run_id: FromPath[str]
-) -> str:
+async def render_run(current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str]) -> str:
     """One run for a person to read."""
     return await runs.render_run(current_scope, db, run_id)
 
 
 @route("GET", "/api/runs/reports/{name:str}", tag="runs")
 async def get_run_report(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     name: FromPath[str],
     run: FromQuery[str | None] = None,
     limit: Limit = 50,

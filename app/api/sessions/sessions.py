@@ -4,23 +4,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.contexts import sessions
 from app.contexts.sessions import Appended, AppendQueue, SessionFilter, Window
-from app.db import Db
 from app.errors import Invalid
 from app.http.body import ApiRequest
-from app.http.routing import (
-    Cursor,
-    Limit,
-    Moment,
-    OptionalId,
-    created,
-    parse_moment,
-    route,
-)
+from app.http.dependencies import CurrentScope, OpenDb
+from app.http.routing import Cursor, Limit, Moment, OptionalId, created, parse_moment, route
 from app.http.unit_of_work import unit_of
 from app.paging import PageRequest
 from app.schemas.base import MAX_BIGINT, Batch, Move, Page
@@ -38,7 +29,6 @@ from app.schemas.sessions import (
     SessionSummary,
     SessionUpdate,
 )
-from app.scope import Scope
 
 MAX_INTERACTIONS = 1000
 Seq = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
@@ -46,8 +36,8 @@ Seq = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
 
 @route("GET", "/api/sessions", tag="sessions", hot=True)
 async def list_sessions(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     status: FromQuery[list[SessionStatus] | None] = None,
     type: FromQuery[str | None] = None,  # noqa: A002 - the field's name
     agent: FromQuery[Agent | None] = None,
@@ -85,7 +75,7 @@ async def list_sessions(
 
 @route("POST", "/api/sessions", 201, tag="sessions")
 async def create_session(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], data: JSONBody[SessionCreate]
+    current_scope: CurrentScope, db: OpenDb, data: JSONBody[SessionCreate]
 ) -> Response[SessionOut]:
     session = await sessions.create_session(current_scope, db, data)
     return created(_with_interactions(session, []), f"/api/sessions/{session.id}")
@@ -93,8 +83,8 @@ async def create_session(
 
 @route("GET", "/api/sessions/{session_id:int}", tag="sessions", hot=True)
 async def get_session(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     session_id: FromPath[int],
     interactions: Annotated[
         str,
@@ -115,8 +105,8 @@ async def get_session(
 
 @route("PATCH", "/api/sessions/{session_id:int}", tag="sessions")
 async def update_session(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     session_id: FromPath[int],
     data: JSONBody[SessionUpdate],
 ) -> SessionSummary:
@@ -125,32 +115,29 @@ async def update_session(
 
 @route("DELETE", "/api/sessions/{session_id:int}", 204, tag="sessions")
 async def delete_session(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> None:
     await sessions.delete_session(current_scope, db, session_id)
 
 
 @route("POST", "/api/sessions/{session_id:int}/complete", tag="sessions")
 async def complete_session(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> SessionSummary:
     return await sessions.complete_session(current_scope, db, session_id)
 
 
 @route("POST", "/api/sessions/{session_id:int}/fail", tag="sessions")
 async def fail_session(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    session_id: FromPath[int],
-    data: JSONBody[SessionFail],
+    current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int], data: JSONBody[SessionFail]
 ) -> SessionSummary:
     return await sessions.fail_session(current_scope, db, session_id, data.reason)
 
 
 @route("POST", "/api/sessions/{session_id:int}/cancel", tag="sessions")
 async def cancel_session(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     session_id: FromPath[int],
     data: JSONBody[SessionCancel | None] = None,
 ) -> SessionSummary:
@@ -160,25 +147,22 @@ async def cancel_session(
 
 @route("POST", "/api/sessions/{session_id:int}/reopen", tag="sessions")
 async def reopen_session(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> SessionSummary:
     return await sessions.reopen_session(current_scope, db, session_id)
 
 
 @route("POST", "/api/sessions/{session_id:int}/move", tag="sessions")
 async def move_session(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
-    session_id: FromPath[int],
-    data: JSONBody[Move],
+    current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int], data: JSONBody[Move]
 ) -> SessionSummary:
     return await sessions.move_session(current_scope, db, session_id, data.project_id)
 
 
 @route("GET", "/api/sessions/{session_id:int}/interactions", tag="interactions", hot=True)
 async def list_interactions(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     session_id: FromPath[int],
     after_seq: Seq = None,
     before_seq: Seq = None,
@@ -204,8 +188,8 @@ async def list_interactions(
     hot=True,
 )
 async def get_interaction(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     session_id: FromPath[int],
     interaction_id: FromPath[UUID],
 ) -> Interaction:

@@ -4,16 +4,14 @@ from uuid import UUID
 
 from litestar import Response
 from litestar.datastructures import State
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from app.contexts import sessions
-from app.db import Db
+from app.http.dependencies import CurrentScope, OpenDb
 from app.http.routing import created, route
 from app.schemas.base import Page
 from app.schemas.rendering import rendered
 from app.schemas.sessions import Interaction, ResultInput, ResultOut, SessionTypeOut
-from app.scope import Scope
 
 
 @route("GET", "/api/session-types", tag="workflows")
@@ -40,7 +38,7 @@ async def list_session_types() -> Page[SessionTypeOut]:
     hot=True,
 )
 async def next_command(
-    current_scope: NamedDependency[Scope], db: NamedDependency[Db], session_id: FromPath[int]
+    current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> Response[Interaction]:
     """What the workflow does next; again the same until its result is there."""
     command = await sessions.next_command(current_scope, db, session_id)
@@ -58,8 +56,8 @@ async def next_command(
     nul_allowed_in="*",
 )
 async def set_result(
-    current_scope: NamedDependency[Scope],
-    db: NamedDependency[Db],
+    current_scope: CurrentScope,
+    db: OpenDb,
     state: State,
     session_id: FromPath[int],
     interaction_id: FromPath[UUID],
