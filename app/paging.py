@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnClause, Label, Select, tuple_
+from sqlalchemy import BigInteger, ColumnClause, ColumnElement, Label, Select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db import Db
@@ -52,6 +52,20 @@ async def fetch_page(
     more = len(rows) > request.limit
     rows = rows[: request.limit]
     return Page(data=rows, next_cursor=encode_cursor(rows[-1], keys) if more else None)
+
+
+def filtered(
+    statement: Select[Any], filters: msgspec.Struct, **columns: ColumnElement[Any] | Key
+) -> Select[Any]:
+    """Keeps the rows whose columns equal the filters of the same names, or are among them; None
+    and an empty list narrow nothing."""
+    for name, column in columns.items():
+        value = getattr(filters, name)
+        if isinstance(value, list) and value:
+            statement = statement.where(column.in_(value))
+        elif value is not None and value != []:
+            statement = statement.where(column == value)
+    return statement
 
 
 def encode_cursor(row: object, keys: Sequence[Key]) -> str:

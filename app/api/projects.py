@@ -1,8 +1,10 @@
 from litestar import Response
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import projects
-from app.http.dependencies import CurrentScope, OpenDb
+from app.contexts.projects import ComponentFilter
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
 from app.http.routing import Cursor, Limit, OptionalId, created, route
 from app.paging import PageRequest
 from app.schemas.base import Page
@@ -66,24 +68,23 @@ async def delete_project(
     await projects.delete_project(current_scope, db, project_id)
 
 
-@route("GET", "/api/components", tag="components")
+_FILTERS = query_filters(
+    ComponentFilter,
+    project_id=OptionalId,
+    type=ComponentType | None,
+    parent_component_id=OptionalId,
+)
+
+
+@route("GET", "/api/components", tag="components", dependencies=_FILTERS)
 async def list_components(
     current_scope: CurrentScope,
     db: OpenDb,
-    project_id: OptionalId = None,
-    type: FromQuery[ComponentType | None] = None,  # noqa: A002 - the field's name
-    parent_component_id: OptionalId = None,
+    filters: NamedDependency[ComponentFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ComponentOut]:
-    page = await projects.list_components(
-        current_scope,
-        db,
-        PageRequest(limit, cursor),
-        project_id=project_id,
-        type=type,
-        parent_component_id=parent_component_id,
-    )
+    page = await projects.list_components(current_scope, db, PageRequest(limit, cursor), filters)
     return rendered_page(page, ComponentOut)
 
 

@@ -18,11 +18,19 @@ from app.models import (
     SupervisorSession,
     WorkItem,
 )
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import Page, given
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
 from app.schemas.toolchain import toolchain_of
 from app.scope import Scope, locked, one, update_all
+
+
+class ComponentFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list."""
+
+    project_id: int | None = None
+    type: str | None = None
+    parent_component_id: int | None = None
 
 
 async def list_projects(
@@ -93,21 +101,17 @@ async def require_visible_project(scope: Scope, db: Db, project_id: int | None) 
 
 
 async def list_components(
-    scope: Scope,
-    db: Db,
-    request: PageRequest,
-    *,
-    project_id: int | None = None,
-    type: str | None = None,  # noqa: A002 - the field's name
-    parent_component_id: int | None = None,
+    scope: Scope, db: Db, request: PageRequest, filters: ComponentFilter
 ) -> Page[Component]:
-    statement = scope.select_listed(Component) if project_id is None else scope.select(Component)
-    if project_id is not None:
-        statement = statement.where(Component.project_id == project_id)
-    if type is not None:
-        statement = statement.where(Component.type == type)
-    if parent_component_id is not None:
-        statement = statement.where(Component.parent_component_id == parent_component_id)
+    """The active project narrows the list unless the filter names one."""
+    statement = (scope.select_listed if filters.project_id is None else scope.select)(Component)
+    statement = filtered(
+        statement,
+        filters,
+        project_id=Component.project_id,
+        type=Component.type,
+        parent_component_id=Component.parent_component_id,
+    )
     return await fetch_page(db, statement, [Component.id], request)
 
 

@@ -3,10 +3,11 @@
 import datetime
 from collections.abc import Mapping
 from inspect import Parameter, Signature
-from typing import Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery
 
 from app.db import Db
 from app.http.routing import parse_moment
@@ -19,8 +20,8 @@ OpenDb = NamedDependency[Db]
 def query_filters(schema: type[msgspec.Struct], **parameters: Any) -> Mapping[str, Provide]:
     """The dependency `filters` of a list: a struct whose fields are optional query parameters.
 
-    `parameters` are their annotations; a time (`Moment`) becomes a datetime. Raises ValueError,
-    when its module is imported, unless they are exactly the fields of the struct.
+    `parameters` are their types, or annotations that say more. A time (`Moment`) becomes a
+    datetime. Raises ValueError, when its module is imported, unless they are the struct's fields.
     """
     types = {field.name: field.type for field in msgspec.structs.fields(schema)}
     if set(parameters) != set(types):
@@ -34,7 +35,10 @@ def query_filters(schema: type[msgspec.Struct], **parameters: Any) -> Mapping[st
 
     # `db` is asked for so that it comes first: Litestar makes a task for each dependency of those
     # that can be made at the same time.
-    annotations = {"db": OpenDb, **parameters}
+    annotations = {"db": OpenDb}
+    from_query: Any = FromQuery
+    for name, kind in parameters.items():
+        annotations[name] = kind if get_origin(kind) is Annotated else from_query[kind]
     provide.__annotations__ = {**annotations, "return": schema}
     provide.__signature__ = Signature(  # type: ignore[attr-defined]
         [

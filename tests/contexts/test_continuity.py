@@ -9,7 +9,7 @@ import pytest
 
 from app import jobs
 from app.contexts import continuity
-from app.contexts.continuity import CommandFilter, EventFilter
+from app.contexts.continuity import CommandFilter, EventFilter, InstanceFilter
 from app.contexts.continuity import retention as expiry
 from app.db import Role
 from app.errors import Conflict, Forbidden, NotFound
@@ -245,7 +245,7 @@ async def test_another_tenant(
             async with mine.db() as db:
                 await call(db)
     async with mine.db() as db:
-        assert (await continuity.list_instances(scope, db, page)).data == []
+        assert (await continuity.list_instances(scope, db, page, InstanceFilter())).data == []
         assert (await continuity.search_events(scope, db, page, EventFilter())).data == []
         assert (await continuity.search_commands(scope, db, page, CommandFilter())).data == []
         assert (await continuity.search_checkpoints(scope, db, page)).data == []

@@ -46,6 +46,9 @@ READS = {name for name in CALLS if name.startswith(("get_", "can_"))}
 # They name no row of their own, make it, or are shown below to find nothing.
 WITHOUT_ROW = {
     "AgentFilter",
+    "ClaimFilter",
+    "ConflictFilter",
+    "WorkItemFilter",
     "create_work_item",
     "create_work_item_conflict",
     "get_fleet_settings",
@@ -137,9 +140,9 @@ async def test_lists_show_one_account(make: Callable[[], Awaitable[World]]) -> N
     async with mine.db() as db:
         for page in (
             await fleet.list_agents(scope, db, PAGE, fleet.AgentFilter()),
-            await fleet.list_work_items(scope, db, PAGE),
-            await fleet.list_claims(scope, db, PAGE),
-            await fleet.list_work_item_conflicts(scope, db, PAGE),
+            await fleet.list_work_items(scope, db, PAGE, fleet.WorkItemFilter()),
+            await fleet.list_claims(scope, db, PAGE, fleet.ClaimFilter()),
+            await fleet.list_work_item_conflicts(scope, db, PAGE, fleet.ConflictFilter()),
         ):
             assert page.data == []
         assert {track.status for track in await fleet.list_tracks(scope, db)} == {"empty"}

@@ -138,8 +138,9 @@ async def test_another_accounts_projects_do_not_exist(make: Make) -> None:
     with pytest.raises(Invalid):
         async with mine.db() as db:
             await projects.create_component(scope, db, data)
+    wanted = projects.ComponentFilter(project_id=other.project_id)
     async with mine.db() as db:
-        page = await projects.list_components(scope, db, PageRequest(), project_id=other.project_id)
+        page = await projects.list_components(scope, db, PageRequest(), wanted)
         assert page.data == []
         listed = await projects.list_projects(scope, db, PageRequest())
         assert [p.id for p in listed.data] == [mine.project_id]

@@ -2,10 +2,12 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.contexts import continuity
-from app.http.dependencies import CurrentScope, OpenDb
+from app.contexts.continuity import InstanceFilter
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
 from app.http.routing import Cursor, Limit, created, route
 from app.paging import PageRequest
 from app.schemas.base import MAX_BIGINT, Page
@@ -28,27 +30,25 @@ Sequence = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
 Seconds = Annotated[int | None, QueryParameter(ge=0, le=10**9)]
 
 
-@route("GET", "/api/instances", tag="instances")
+_FILTERS = query_filters(
+    InstanceFilter,
+    project=str | None,
+    status=list[InstanceStatus] | None,
+    instance_type=InstanceType | None,
+    silent_seconds=Seconds,
+)
+
+
+@route("GET", "/api/instances", tag="instances", dependencies=_FILTERS)
 async def list_instances(
     current_scope: CurrentScope,
     db: OpenDb,
-    project: FromQuery[str | None] = None,
-    status: FromQuery[list[InstanceStatus] | None] = None,
-    instance_type: FromQuery[InstanceType | None] = None,
-    silent_seconds: Seconds = None,
+    filters: NamedDependency[InstanceFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[InstanceOut]:
     """`silent_seconds` keeps those without a heartbeat for longer than that."""
-    page = await continuity.list_instances(
-        current_scope,
-        db,
-        PageRequest(limit, cursor),
-        project=project,
-        status=status,
-        instance_type=instance_type,
-        silent_seconds=silent_seconds,
-    )
+    page = await continuity.list_instances(current_scope, db, PageRequest(limit, cursor), filters)
     return rendered_page(page, InstanceOut)
 
 

@@ -1,13 +1,13 @@
 """What an instance leaves behind: events and commands."""
 
 from litestar import Response
-from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from app.contexts import continuity
 from app.contexts.continuity import CommandFilter, EventFilter
-from app.http.dependencies import CurrentScope, OpenDb
-from app.http.routing import Cursor, Limit, Moment, created, parse_moment, route
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
+from app.http.routing import Cursor, Limit, Moment, created, route
 from app.paging import PageRequest
 from app.schemas.base import Batch, Page
 from app.schemas.continuity import (
@@ -28,42 +28,23 @@ async def list_event_types() -> Page[EventTypeOut]:
     return Page(continuity.EVENT_TYPES, None)
 
 
-def provide_event_filters(
-    event_type: FromQuery[list[EventType] | None] = None,
-    since: Moment = None,
-    until: Moment = None,
-    q: FromQuery[str | None] = None,
-) -> EventFilter:
-    return EventFilter(
-        event_type=event_type,
-        since=parse_moment("since", since),
-        until=parse_moment("until", until),
-        q=q,
-    )
-
-
-def provide_command_filters(
-    command_type: FromQuery[str | None] = None,
-    action: FromQuery[str | None] = None,
-    tool_name: FromQuery[str | None] = None,
-    success: FromQuery[bool | None] = None,
-    tag: FromQuery[list[str] | None] = None,
-    since: Moment = None,
-    until: Moment = None,
-) -> CommandFilter:
-    return CommandFilter(
-        command_type=command_type,
-        action=action,
-        tool_name=tool_name,
-        success=success,
-        tags=tag,
-        since=parse_moment("since", since),
-        until=parse_moment("until", until),
-    )
-
-
-_EVENT_FILTERS = {"filters": Provide(provide_event_filters, sync_to_thread=False)}
-_COMMAND_FILTERS = {"filters": Provide(provide_command_filters, sync_to_thread=False)}
+_EVENT_FILTERS = query_filters(
+    EventFilter,
+    event_type=list[EventType] | None,
+    since=Moment,
+    until=Moment,
+    q=str | None,
+)
+_COMMAND_FILTERS = query_filters(
+    CommandFilter,
+    command_type=str | None,
+    action=str | None,
+    tool_name=str | None,
+    success=bool | None,
+    tag=list[str] | None,
+    since=Moment,
+    until=Moment,
+)
 
 
 @route("POST", "/api/instances/{instance_id:str}/events", 201, tag="events", also=[200])

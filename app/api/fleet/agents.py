@@ -1,9 +1,10 @@
 from litestar import Response
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from app.contexts import fleet
 from app.contexts.fleet import AgentFilter
-from app.http.dependencies import CurrentScope, OpenDb
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
 from app.http.routing import Cursor, Limit, created, location, route
 from app.paging import PageRequest
 from app.schemas.base import Move, Page
@@ -24,30 +25,27 @@ from app.schemas.rendering import rendered
 _ONE = "/api/agents/{agent_session_id:str}"
 
 
-@route("GET", "/api/agents", tag="fleet")
+_FILTERS = query_filters(
+    AgentFilter,
+    status=list[AgentStatus] | None,
+    track=Track | None,
+    codebase=str | None,
+    hostname=str | None,
+    holding=bool | None,
+    stale=bool | None,
+    needs_input=bool | None,
+)
+
+
+@route("GET", "/api/agents", tag="fleet", dependencies=_FILTERS)
 async def list_agents(
     current_scope: CurrentScope,
     db: OpenDb,
-    status: FromQuery[list[AgentStatus] | None] = None,
-    track: FromQuery[Track | None] = None,
-    codebase: FromQuery[str | None] = None,
-    hostname: FromQuery[str | None] = None,
-    holding: FromQuery[bool | None] = None,
-    stale: FromQuery[bool | None] = None,
-    needs_input: FromQuery[bool | None] = None,
+    filters: NamedDependency[AgentFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AgentSummary]:
     """The last registered first. `status` is the computed one."""
-    filters = AgentFilter(
-        status=list(status) if status else None,
-        track=track,
-        codebase=codebase,
-        hostname=hostname,
-        holding=holding,
-        stale=stale,
-        needs_input=needs_input,
-    )
     return await fleet.list_agents(current_scope, db, PageRequest(limit, cursor), filters)
 
 

@@ -1,10 +1,12 @@
 """The history of claims, and the conflicts that stand in their way."""
 
 from litestar import Response
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from app.contexts import fleet
-from app.http.dependencies import CurrentScope, OpenDb
+from app.contexts.fleet import ClaimFilter, ConflictFilter
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
 from app.http.routing import Cursor, Limit, created, route
 from app.paging import PageRequest
 from app.schemas.base import Page
@@ -21,27 +23,31 @@ from app.schemas.rendering import rendered, rendered_page
 _CONFLICT = "/api/work-item-conflicts/{conflict_id:int}"
 
 
-@route("GET", "/api/claims", tag="fleet")
+_CLAIM_FILTERS = query_filters(
+    ClaimFilter,
+    work_item=str | None,
+    session_id=str | None,
+    live=bool | None,
+    release_reason=ReleaseReason | None,
+)
+_CONFLICT_FILTERS = query_filters(
+    ConflictFilter,
+    work_item=str | None,
+    severity=Severity | None,
+    resolved=bool | None,
+)
+
+
+@route("GET", "/api/claims", tag="fleet", dependencies=_CLAIM_FILTERS)
 async def list_claims(
     current_scope: CurrentScope,
     db: OpenDb,
-    work_item: FromQuery[str | None] = None,
-    session_id: FromQuery[str | None] = None,
-    live: FromQuery[bool | None] = None,
-    release_reason: FromQuery[ReleaseReason | None] = None,
+    filters: NamedDependency[ClaimFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ClaimOut]:
     """The last claim first."""
-    page = await fleet.list_claims(
-        current_scope,
-        db,
-        PageRequest(limit, cursor),
-        work_item=work_item,
-        session_id=session_id,
-        live=live,
-        release_reason=release_reason,
-    )
+    page = await fleet.list_claims(current_scope, db, PageRequest(limit, cursor), filters)
     return rendered_page(page, ClaimOut)
 
 
@@ -51,25 +57,17 @@ async def get_claim(current_scope: CurrentScope, db: OpenDb, claim_id: FromPath[
     return rendered(await fleet.get_claim(current_scope, db, claim_id), ClaimOut)
 
 
-@route("GET", "/api/work-item-conflicts", tag="fleet")
+@route("GET", "/api/work-item-conflicts", tag="fleet", dependencies=_CONFLICT_FILTERS)
 async def list_work_item_conflicts(
     current_scope: CurrentScope,
     db: OpenDb,
-    work_item: FromQuery[str | None] = None,
-    severity: FromQuery[Severity | None] = None,
-    resolved: FromQuery[bool | None] = None,
+    filters: NamedDependency[ConflictFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[WorkItemConflictOut]:
     """The last reported first. `work_item` is either of the two."""
-    page = await fleet.list_work_item_conflicts(
-        current_scope,
-        db,
-        PageRequest(limit, cursor),
-        work_item=work_item,
-        severity=severity,
-        resolved=resolved,
-    )
+    request = PageRequest(limit, cursor)
+    page = await fleet.list_work_item_conflicts(current_scope, db, request, filters)
     return rendered_page(page, WorkItemConflictOut)
 
 

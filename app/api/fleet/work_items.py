@@ -1,11 +1,13 @@
 from typing import Annotated
 
 from litestar import Response
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from app.contexts import fleet
+from app.contexts.fleet import WorkItemFilter
 from app.errors import Invalid
-from app.http.dependencies import CurrentScope, OpenDb
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
 from app.http.responses import Answer
 from app.http.routing import Cursor, Limit, created, location, route
 from app.paging import PageRequest
@@ -32,26 +34,25 @@ SessionId = Annotated[
 ]
 
 
-@route("GET", "/api/work-items", tag="fleet")
+_FILTERS = query_filters(
+    WorkItemFilter,
+    availability=list[Availability] | None,
+    status=list[WorkItemStatus] | None,
+    track=Track | None,
+)
+
+
+@route("GET", "/api/work-items", tag="fleet", dependencies=_FILTERS)
 async def list_work_items(
     current_scope: CurrentScope,
     db: OpenDb,
-    availability: FromQuery[list[Availability] | None] = None,
-    status: FromQuery[list[WorkItemStatus] | None] = None,
-    track: FromQuery[Track | None] = None,
+    filters: NamedDependency[WorkItemFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[WorkItemRow]:
     """What can be done next comes first: by availability, track, rank and key. An item whose
     availability changes meanwhile may be missed between two pages."""
-    return await fleet.list_work_items(
-        current_scope,
-        db,
-        PageRequest(limit, cursor),
-        availability=list(availability) if availability else None,
-        status=list(status) if status else None,
-        track=track,
-    )
+    return await fleet.list_work_items(current_scope, db, PageRequest(limit, cursor), filters)
 
 
 @route("POST", "/api/work-items", 201, tag="fleet")

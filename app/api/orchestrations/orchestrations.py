@@ -2,13 +2,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 
 from app.contexts import orchestrations
 from app.contexts.orchestrations import OrchestrationFilter
 from app.db import Db
-from app.http.dependencies import CurrentScope, OpenDb
-from app.http.routing import Cursor, Limit, Moment, created, parse_moment, route
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
+from app.http.routing import Cursor, Limit, Moment, created, route
 from app.models import Orchestration
 from app.paging import PageRequest
 from app.schemas.base import Move, Page
@@ -28,26 +29,25 @@ from app.scope import Scope
 _ONE = "/api/orchestrations/{orchestration_id:uuid}"
 
 
-@route("GET", "/api/orchestrations", tag="orchestrations")
+_FILTERS = query_filters(
+    OrchestrationFilter,
+    status=list[OrchestrationStatus] | None,
+    type=OrchestrationType | None,
+    created_by=UUID | None,
+    agent=UUID | None,
+    created_after=Moment,
+)
+
+
+@route("GET", "/api/orchestrations", tag="orchestrations", dependencies=_FILTERS)
 async def list_orchestrations(
     current_scope: CurrentScope,
     db: OpenDb,
-    status: FromQuery[list[OrchestrationStatus] | None] = None,
-    type: FromQuery[OrchestrationType | None] = None,  # noqa: A002 - the field's name
-    created_by: FromQuery[UUID | None] = None,
-    agent: FromQuery[UUID | None] = None,
-    created_after: Moment = None,
+    filters: NamedDependency[OrchestrationFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[OrchestrationSummary]:
     """The last created first. `agent` is one of `active_agents`."""
-    filters = OrchestrationFilter(
-        status=list(status) if status else None,
-        type=type,
-        created_by=created_by,
-        agent=agent,
-        created_after=parse_moment("created_after", created_after),
-    )
     page = await orchestrations.list_orchestrations(
         current_scope, db, PageRequest(limit, cursor), filters
     )

@@ -2,13 +2,14 @@ from typing import TypeVar
 
 import msgspec
 from litestar import Response
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import runs
 from app.contexts.runs import RunFilter
 from app.db import Db
-from app.http.dependencies import CurrentScope, OpenDb
-from app.http.routing import Cursor, Limit, Moment, created, location, parse_moment, route
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
+from app.http.routing import Cursor, Limit, Moment, created, location, route
 from app.models import Run
 from app.paging import PageRequest
 from app.schemas.base import Move, Page
@@ -41,24 +42,24 @@ REPORTS: dict[str, type[ReportRow]] = {
 }
 
 
-@route("GET", "/api/runs", tag="runs")
+_FILTERS = query_filters(
+    RunFilter,
+    device=str | None,
+    nature=str | None,
+    finished=bool | None,
+    started_after=Moment,
+)
+
+
+@route("GET", "/api/runs", tag="runs", dependencies=_FILTERS)
 async def list_runs(
     current_scope: CurrentScope,
     db: OpenDb,
-    device: FromQuery[str | None] = None,
-    nature: FromQuery[str | None] = None,
-    finished: FromQuery[bool | None] = None,
-    started_after: Moment = None,
+    filters: NamedDependency[RunFilter],
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[RunSummary]:
     """The last started first. `device` and `nature` are ids."""
-    filters = RunFilter(
-        device_id=device,
-        orchestration_nature_id=nature,
-        finished=finished,
-        started_after=parse_moment("started_after", started_after),
-    )
     page = await runs.list_runs(current_scope, db, PageRequest(limit, cursor), filters)
     counts = await runs.count_evidence(current_scope, db, page.data)
     rows = [_shown(run, c, RunSummary) for run, c in zip(page.data, counts, strict=True)]

@@ -4,14 +4,15 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from app.contexts import sessions
 from app.contexts.sessions import Appended, AppendQueue, SessionFilter, Window
 from app.errors import Invalid
 from app.http.body import ApiRequest
-from app.http.dependencies import CurrentScope, OpenDb
-from app.http.routing import Cursor, Limit, Moment, OptionalId, created, parse_moment, route
+from app.http.dependencies import CurrentScope, OpenDb, query_filters
+from app.http.routing import Cursor, Limit, Moment, OptionalId, created, route
 from app.http.unit_of_work import unit_of
 from app.paging import PageRequest
 from app.schemas.base import MAX_BIGINT, Batch, Move, Page
@@ -34,40 +35,33 @@ MAX_INTERACTIONS = 1000
 Seq = Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)]
 
 
-@route("GET", "/api/sessions", tag="sessions", hot=True)
+_FILTERS = query_filters(
+    SessionFilter,
+    status=list[SessionStatus] | None,
+    type=str | None,
+    agent=Agent | None,
+    environment=Environment | None,
+    component_id=OptionalId,
+    project_id=OptionalId,
+    user_id=OptionalId,
+    external_id=str | None,
+    needs_input=bool | None,
+    updated_after=Moment,
+    q=str | None,
+)
+
+
+@route("GET", "/api/sessions", tag="sessions", hot=True, dependencies=_FILTERS)
 async def list_sessions(
     current_scope: CurrentScope,
     db: OpenDb,
-    status: FromQuery[list[SessionStatus] | None] = None,
-    type: FromQuery[str | None] = None,  # noqa: A002 - the field's name
-    agent: FromQuery[Agent | None] = None,
-    environment: FromQuery[Environment | None] = None,
-    component_id: OptionalId = None,
-    project_id: OptionalId = None,
-    user_id: OptionalId = None,
-    external_id: FromQuery[str | None] = None,
-    needs_input: FromQuery[bool | None] = None,
-    updated_after: Moment = None,
-    q: FromQuery[str | None] = None,
+    filters: NamedDependency[SessionFilter],
     sort: FromQuery[Literal["updated_at", "id"]] = "updated_at",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[SessionSummary]:
     """Newest `updated_at` first. A session that changes while you page can be missed or seen
     twice; `sort=id` pages over what never changes."""
-    filters = SessionFilter(
-        status=list(status) if status else None,
-        type=type,
-        agent=agent,
-        environment=environment,
-        component_id=component_id,
-        project_id=project_id,
-        user_id=user_id,
-        external_id=external_id,
-        needs_input=needs_input,
-        updated_after=parse_moment("updated_after", updated_after),
-        q=q,
-    )
     return await sessions.list_sessions(
         current_scope, db, PageRequest(limit, cursor), filters, by_id=sort == "id"
     )

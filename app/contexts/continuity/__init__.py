@@ -17,6 +17,7 @@ from app.contexts.continuity.events import (
 )
 from app.contexts.continuity.instances import (
     CHECKPOINT_ADVISED_PERCENT,
+    InstanceFilter,
     close_instance,
     delete_instance,
     find_instance,
@@ -37,6 +38,7 @@ __all__ = [
     "EVENT_TYPES",
     "CommandFilter",
     "EventFilter",
+    "InstanceFilter",
     "close_instance",
     "create_checkpoint",
     "delete_expired",

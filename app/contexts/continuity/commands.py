@@ -11,26 +11,23 @@ from app.cleaning import clean, clean_within
 from app.contexts.continuity.instances import get_instance, of_listed
 from app.db import Db
 from app.models import LoggedCommand
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_NAME, Page
 from app.schemas.continuity import CommandLogInput
 from app.scope import Scope
 
 
 class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Every field that is not None narrows the list; `tags` must all be there, `since` is
+    """Every field that is not None narrows the list; every `tag` must be there, `since` is
     inclusive, `until` exclusive."""
 
     command_type: str | None = None
     action: str | None = None
     tool_name: str | None = None
     success: bool | None = None
-    tags: Sequence[str] | None = None
+    tag: list[str] | None = None
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
-
-
-_EXACT = ("command_type", "action", "tool_name", "success")
 
 
 async def log_commands(
@@ -75,12 +72,16 @@ async def search_commands(
         statement = statement.where(LoggedCommand.instance_id == instance_id)
     else:
         statement = of_listed(scope, statement, LoggedCommand.instance_id)
-    for name in _EXACT:
-        value = getattr(filters, name)
-        if value is not None:
-            statement = statement.where(getattr(LoggedCommand, name) == value)
-    if filters.tags:
-        statement = statement.where(LoggedCommand.tags.contains(list(filters.tags)))
+    statement = filtered(
+        statement,
+        filters,
+        command_type=LoggedCommand.command_type,
+        action=LoggedCommand.action,
+        tool_name=LoggedCommand.tool_name,
+        success=LoggedCommand.success,
+    )
+    if filters.tag:
+        statement = statement.where(LoggedCommand.tags.contains(filters.tag))
     if filters.since is not None:
         statement = statement.where(LoggedCommand.created_at >= filters.since)
     if filters.until is not None:

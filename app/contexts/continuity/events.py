@@ -14,7 +14,7 @@ from app.contexts.continuity.instances import get_instance, lock_instance, of_li
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
 from app.models import StoredEvent
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import Page
 from app.schemas.continuity import CheckpointInput, EventInput, EventTypeOut
 from app.scope import Scope
@@ -23,7 +23,7 @@ from app.scope import Scope
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Every field that is not None narrows the list; `since` is inclusive, `until` exclusive."""
 
-    event_type: Sequence[str] | None = None
+    event_type: list[str] | None = None
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
     q: str | None = None
@@ -87,8 +87,7 @@ async def search_events(
 def _filtered(
     statement: Select[tuple[StoredEvent]], filters: EventFilter
 ) -> Select[tuple[StoredEvent]]:
-    if filters.event_type:
-        statement = statement.where(StoredEvent.event_type.in_(filters.event_type))
+    statement = filtered(statement, filters, event_type=StoredEvent.event_type)
     if filters.since is not None:
         statement = statement.where(StoredEvent.timestamp >= filters.since)
     if filters.until is not None:

@@ -3,12 +3,11 @@
 import datetime
 import secrets
 import string
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import Select, func
+from sqlalchemy import ColumnElement, Select, func
 
 from app import feed
 from app.cleaning import clean_within
@@ -17,7 +16,7 @@ from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
 from app.errors import Conflict, Invalid, NotFound
 from app.models import SupervisorSession
-from app.paging import Key, PageRequest, fetch_page
+from app.paging import Key, PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_NAME, Page
 from app.schemas.continuity import EventInput, Heartbeat, InstanceRegister
 from app.scope import Scope, locked, one
@@ -37,6 +36,16 @@ ON CONFLICT (account_id, instance_id) DO NOTHING RETURNING true
 """
 
 
+class InstanceFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list; `silent_seconds` keeps the instances that
+    have sent no heartbeat for longer than that."""
+
+    project: str | None = None
+    status: list[str] | None = None
+    instance_type: str | None = None
+    silent_seconds: int | None = None
+
+
 class Registered(msgspec.Struct):
     instance: SupervisorSession
     created: bool
@@ -46,25 +55,27 @@ async def list_instances(
     scope: Scope,
     db: Db,
     request: PageRequest,
-    *,
-    project: str | None = None,
-    status: Sequence[str] | None = None,
-    instance_type: str | None = None,
-    silent_seconds: int | None = None,
+    filters: InstanceFilter,
 ) -> Page[SupervisorSession]:
-    """Newest first. `silent_seconds` keeps those without a heartbeat for longer than that."""
+    """Newest first."""
     statement = scope.select_listed(SupervisorSession)
-    if project is not None:
-        statement = statement.where(SupervisorSession.project == project)
-    if status:
-        statement = statement.where(SupervisorSession.status.in_(status))
-    if instance_type is not None:
-        statement = statement.where(SupervisorSession.instance_type == instance_type)
-    if silent_seconds is not None:
-        silence = datetime.timedelta(seconds=silent_seconds)
-        statement = statement.where(SupervisorSession.last_heartbeat < func.now() - silence)
+    statement = filtered(
+        statement,
+        filters,
+        project=SupervisorSession.project,
+        status=SupervisorSession.status,
+        instance_type=SupervisorSession.instance_type,
+    )
+    if filters.silent_seconds is not None:
+        statement = statement.where(is_silent(datetime.timedelta(seconds=filters.silent_seconds)))
     keys = [SupervisorSession.created_at, SupervisorSession.instance_id]
     return await fetch_page(db, statement, keys, request)
+
+
+def is_silent(limit: datetime.timedelta) -> ColumnElement[bool]:
+    """Whether the last heartbeat of an instance is longer ago than `limit`, by the database clock:
+    what makes an active instance stale."""
+    return SupervisorSession.last_heartbeat < func.now() - limit
 
 
 def of_listed(scope: Scope, statement: Select[Row], instance_id: Key) -> Select[Row]:
@@ -193,13 +204,12 @@ async def mark_stale_instances(scope: Scope, db: Db) -> int:
     sending a heartbeat right now is left alone."""
     scope.require_write()
     settings = await get_continuity_settings(scope, db)
-    silence = datetime.timedelta(minutes=settings.stale_minutes)
     await _rewind_heartbeats(scope, db)
     found = await db.session.scalars(
         scope.select(SupervisorSession)
         .where(
             SupervisorSession.status == "active",
-            SupervisorSession.last_heartbeat < func.now() - silence,
+            is_silent(datetime.timedelta(minutes=settings.stale_minutes)),
         )
         .order_by(SupervisorSession.last_heartbeat)
         .limit(STALE_BATCH)

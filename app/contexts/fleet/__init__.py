@@ -11,6 +11,7 @@ from app.contexts.fleet.agents import (
     register_agent,
 )
 from app.contexts.fleet.claims import (
+    ClaimFilter,
     can_claim_work_item,
     claim_next_work_item,
     claim_work_item,
@@ -18,6 +19,7 @@ from app.contexts.fleet.claims import (
     list_claims,
 )
 from app.contexts.fleet.conflicts import (
+    ConflictFilter,
     create_work_item_conflict,
     get_work_item_conflict,
     list_work_item_conflicts,
@@ -26,6 +28,7 @@ from app.contexts.fleet.conflicts import (
 from app.contexts.fleet.releasing import end_agent, mark_stale_agents, release_claim
 from app.contexts.fleet.settings import get_fleet_settings, update_fleet_settings
 from app.contexts.fleet.work_items import (
+    WorkItemFilter,
     complete_work_item,
     create_work_item,
     delete_work_item,
@@ -38,6 +41,9 @@ from app.contexts.fleet.work_items import (
 
 __all__ = [
     "AgentFilter",
+    "ClaimFilter",
+    "ConflictFilter",
+    "WorkItemFilter",
     "can_claim_work_item",
     "claim_next_work_item",
     "claim_work_item",

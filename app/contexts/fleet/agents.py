@@ -14,7 +14,7 @@ from app.engine import to_jsonb
 from app.errors import Conflict, Invalid, NotFound
 from app.models import Agent
 from app.models.base import new_uuid
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_INTEGER, MAX_NAME, Page
 from app.schemas.fleet import (
     MAX_LABEL,
@@ -52,18 +52,17 @@ async def list_agents(
     """The last registered first, in one statement."""
     columns = agent_columns(scope)
     statement = agents(scope, scope.select_listed(Agent))
-    if filters.status:
-        statement = statement.where(columns["computed_status"].in_(filters.status))
-    for name in ("track", "codebase", "hostname"):
-        if (value := getattr(filters, name)) is not None:
-            statement = statement.where(columns[name] == value)
-    if filters.holding is not None:
-        statement = statement.where(columns["sd_id"].is_not(None) == filters.holding)
-    if filters.stale is not None:
-        statement = statement.where((columns["computed_status"] == "stale") == filters.stale)
-    if filters.needs_input is not None:
-        waiting = columns["needs_input"].is_not(None)
-        statement = statement.where(waiting == filters.needs_input)
+    statement = filtered(
+        statement,
+        filters,
+        status=columns["computed_status"],
+        track=Agent.track,
+        codebase=Agent.codebase,
+        hostname=Agent.hostname,
+        holding=Agent.sd_id.is_not(None),
+        stale=columns["computed_status"] == "stale",
+        needs_input=columns["needs_input"].is_not(None),
+    )
     shown = [columns[name] for name in AgentSummary.__struct_fields__]
     page = await fetch_page(db, statement, [Agent.created_at, Agent.id], request, columns=shown)
     return rendered_page(page, AgentSummary)

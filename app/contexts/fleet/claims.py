@@ -22,11 +22,20 @@ from app.contexts.fleet.work_items import get_work_item
 from app.db import Db
 from app.errors import Conflict, NotFound
 from app.models import Agent, Claim, WorkItem
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import Page
 from app.schemas.fleet import Claimable, ClaimOut, Granted, WorkItemClaim
 from app.schemas.rendering import rendered
 from app.scope import Scope, one, version_of
+
+
+class ClaimFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list; a claim is live until it is released."""
+
+    work_item: str | None = None
+    session_id: str | None = None
+    live: bool | None = None
+    release_reason: str | None = None
 
 
 async def can_claim_work_item(scope: Scope, db: Db, key: str, session_id: str) -> Claimable:
@@ -87,22 +96,18 @@ async def list_claims(
     scope: Scope,
     db: Db,
     request: PageRequest,
-    *,
-    work_item: str | None = None,
-    session_id: str | None = None,
-    live: bool | None = None,
-    release_reason: str | None = None,
+    filters: ClaimFilter,
 ) -> Page[Claim]:
     """The history, the last claim first."""
     statement = of_visible_items(scope, scope.select(Claim), Claim.work_item, listed=True)
-    if work_item is not None:
-        statement = statement.where(Claim.work_item == work_item)
-    if session_id is not None:
-        statement = statement.where(Claim.session_id == session_id)
-    if live is not None:
-        statement = statement.where(Claim.released_at.is_(None) == live)
-    if release_reason is not None:
-        statement = statement.where(Claim.release_reason == release_reason)
+    statement = filtered(
+        statement,
+        filters,
+        work_item=Claim.work_item,
+        session_id=Claim.session_id,
+        live=Claim.released_at.is_(None),
+        release_reason=Claim.release_reason,
+    )
     return await fetch_page(db, statement, [Claim.id], request)
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import or_
 
 from app import feed
@@ -11,12 +12,20 @@ from app.contexts.fleet.releasing import lock_items
 from app.db import Db
 from app.errors import FieldError, Invalid
 from app.models import WorkItem, WorkItemConflict
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_TEXT, Page
 from app.schemas.fleet import MAX_LABEL, WorkItemConflictCreate
 from app.scope import Scope, locked, one
 
 _PAIR = (WorkItemConflict.work_item_a, WorkItemConflict.work_item_b)
+
+
+class ConflictFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list; `work_item` is either item of the pair."""
+
+    work_item: str | None = None
+    severity: str | None = None
+    resolved: bool | None = None
 
 
 class Reported(NamedTuple):
@@ -28,19 +37,18 @@ async def list_work_item_conflicts(
     scope: Scope,
     db: Db,
     request: PageRequest,
-    *,
-    work_item: str | None = None,
-    severity: str | None = None,
-    resolved: bool | None = None,
+    filters: ConflictFilter,
 ) -> Page[WorkItemConflict]:
-    """The last reported first. `work_item` is either of the two."""
+    """The last reported first."""
     statement = of_visible_items(scope, scope.select(WorkItemConflict), *_PAIR, listed=True)
-    if work_item is not None:
-        statement = statement.where(or_(*(key == work_item for key in _PAIR)))
-    if severity is not None:
-        statement = statement.where(WorkItemConflict.severity == severity)
-    if resolved is not None:
-        statement = statement.where(WorkItemConflict.resolved_at.is_not(None) == resolved)
+    if filters.work_item is not None:
+        statement = statement.where(or_(*(key == filters.work_item for key in _PAIR)))
+    statement = filtered(
+        statement,
+        filters,
+        severity=WorkItemConflict.severity,
+        resolved=WorkItemConflict.resolved_at.is_not(None),
+    )
     return await fetch_page(db, statement, [WorkItemConflict.id], request)
 
 

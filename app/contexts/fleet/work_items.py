@@ -20,7 +20,7 @@ from app.contexts.projects import require_visible_project
 from app.db import Db
 from app.errors import Conflict, NotFound
 from app.models import Claim, WorkItem
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_NAME, MAX_TEXT, Page, given
 from app.schemas.fleet import (
     ReleaseReason,
@@ -37,24 +37,27 @@ from app.scope import Scope, locked
 _TEXTS = {"title": MAX_NAME, "description": MAX_TEXT}
 
 
+class WorkItemFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is not None narrows the list."""
+
+    availability: list[str] | None = None
+    status: list[str] | None = None
+    track: str | None = None
+
+
 async def list_work_items(
     scope: Scope,
     db: Db,
     request: PageRequest,
-    *,
-    availability: list[str] | None = None,
-    status: list[str] | None = None,
-    track: str | None = None,
+    filters: WorkItemFilter,
 ) -> Page[WorkItemRow]:
     """What can be done next comes first: by availability, track, rank and key."""
     rank = availability_rank(scope)
     statement = with_claim(scope.select_listed(WorkItem))
-    if availability:
-        statement = statement.where(rank.in_([AVAILABILITY.index(name) for name in availability]))
-    if status:
-        statement = statement.where(WorkItem.status.in_(status))
-    if track is not None:
-        statement = statement.where(WorkItem.track == track)
+    if filters.availability:
+        wanted = [AVAILABILITY.index(name) for name in filters.availability]
+        statement = statement.where(rank.in_(wanted))
+    statement = filtered(statement, filters, status=WorkItem.status, track=WorkItem.track)
     columns = [*item_columns(WorkItemRow), rank]
     page = await fetch_page(
         db, statement, [rank, *ITEM_ORDER], request, descending=False, columns=columns

@@ -20,7 +20,7 @@ from app.contexts.projects import require_visible_project
 from app.db import Db
 from app.errors import Invalid
 from app.models import Orchestration
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_TEXT, Page
 from app.schemas.orchestrations import OrchestrationCreate, OrchestrationUpdate, Performance
 from app.scope import Scope, one
@@ -41,12 +41,13 @@ async def list_orchestrations(
 ) -> Page[Orchestration]:
     """The last created first."""
     statement = scope.select_listed(Orchestration)
-    if filters.status:
-        statement = statement.where(Orchestration.session_status.in_(filters.status))
-    if filters.type is not None:
-        statement = statement.where(Orchestration.session_type == filters.type)
-    if filters.created_by is not None:
-        statement = statement.where(Orchestration.created_by == filters.created_by)
+    statement = filtered(
+        statement,
+        filters,
+        status=Orchestration.session_status,
+        type=Orchestration.session_type,
+        created_by=Orchestration.created_by,
+    )
     if filters.agent is not None:
         # Under row security no index serves this: it filters what the other conditions leave.
         statement = statement.where(Orchestration.active_agents.any_() == str(filters.agent))

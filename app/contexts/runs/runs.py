@@ -15,17 +15,17 @@ from app.db import Db
 from app.errors import Conflict, Invalid
 from app.models import Device, OrchestrationNature, Run
 from app.models.base import new_uuid
-from app.paging import PageRequest, fetch_page
+from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import Page
 from app.schemas.runs import RunCounts, RunCreate, RunFinish, RunUpdate
 from app.scope import Scope, locked, one
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Every field that is not None narrows the list."""
+    """Every field that is not None narrows the list; `device` and `nature` are ids."""
 
-    device_id: str | None = None
-    orchestration_nature_id: str | None = None
+    device: str | None = None
+    nature: str | None = None
     finished: bool | None = None
     started_after: datetime.datetime | None = None
 
@@ -33,10 +33,9 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
 async def list_runs(scope: Scope, db: Db, request: PageRequest, filters: RunFilter) -> Page[Run]:
     """The last started first."""
     statement = scope.select_listed(Run)
-    if filters.device_id is not None:
-        statement = statement.where(Run.device_id == filters.device_id)
-    if filters.orchestration_nature_id is not None:
-        statement = statement.where(Run.orchestration_nature_id == filters.orchestration_nature_id)
+    statement = filtered(
+        statement, filters, device=Run.device_id, nature=Run.orchestration_nature_id
+    )
     if filters.finished is not None:
         finished = Run.orch_finished_at.is_not(None)
         statement = statement.where(finished if filters.finished else ~finished)
