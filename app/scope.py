@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, Delete, Select, Update, delete, inspect, s
 
 from app.db import Db, Role, Tenant
 from app.errors import Forbidden, NotFound
-from app.models.base import ProjectOwned, TenantOwned
+from app.models.base import Base, ProjectOwned, TenantOwned
 
 Model = TypeVar("Model", bound=TenantOwned)
+Row = TypeVar("Row", bound=Base)
 
 _WRITERS = frozenset({Role.OWNER, Role.ADMIN, Role.EDITOR, Role.SYSTEM})
 _ADMINISTRATORS = frozenset({Role.OWNER, Role.ADMIN, Role.SYSTEM})
@@ -100,6 +101,15 @@ async def locked(db: Db, statement: Select[tuple[Model]]) -> Model:
     # Not FOR UPDATE: whoever only refers to the row need not wait, which would invite deadlocks.
     row = await one(db, statement.with_for_update(key_share=True))
     db.require_version(version_of(row))
+    return row
+
+
+async def saved(db: Db, row: Row, *columns: str) -> Row:
+    """The row as PostgreSQL now has it, its defaults and times included; a new row is added. With
+    `columns` only these are read again."""
+    db.session.add(row)
+    await db.session.flush()  # the row must be there to be read
+    await db.session.refresh(row, columns or None)
     return row
 
 

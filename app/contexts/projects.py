@@ -22,7 +22,7 @@ from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import Page, given
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
 from app.schemas.toolchain import toolchain_of
-from app.scope import Scope, locked, one, update_all
+from app.scope import Scope, locked, one, saved, update_all
 
 
 class ComponentFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,8 +179,7 @@ async def _locked_component(scope: Scope, db: Db, component_id: int) -> Componen
 async def _apply_changes(db: Db, row: Project | Component, changes: dict[str, Any]) -> None:
     for name, value in changes.items():
         setattr(row, name, value)
-    await db.session.flush()  # the database's updated_at belongs into the answer
-    await db.session.refresh(row)
+    await saved(db, row)
 
 
 async def _component_project(scope: Scope, db: Db, project_id: int | None) -> int:

@@ -84,13 +84,6 @@ class LogInput(Input):
 
 
 MAX_EVIDENCE_BATCH = 1000
-_SIZE = Meta(min_length=1, max_length=MAX_EVIDENCE_BATCH)
-EntryBatch = Annotated[list[EntryInput], _SIZE]
-StateBatch = Annotated[list[StateInput], _SIZE]
-ExecBatch = Annotated[list[ExecInput], _SIZE]
-IssueBatch = Annotated[list[IssueInput], _SIZE]
-IssueRelationBatch = Annotated[list[IssueRelationInput], _SIZE]
-LogBatch = Annotated[list[LogInput], _SIZE]
 
 
 class EntryOut(Output):

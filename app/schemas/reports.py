@@ -86,3 +86,14 @@ ReportRow = (
     | IssueRemediation
     | RunLogLine
 )
+# Every report by its name: what the route and the command offer, and what each row is.
+REPORTS: dict[str, type[ReportRow]] = {
+    "by-device": DeviceRuns,
+    "duration": RunDuration,
+    "success-rate": NatureSuccess,
+    "scripts": RunScripts,
+    "executions": NatureExecutions,
+    "issues": IssueType,
+    "remediations": IssueRemediation,
+    "logs": RunLogLine,
+}

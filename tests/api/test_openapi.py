@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.api.routes import ROUTES
+from app.contexts.runs import EVIDENCE_KINDS
 from tests.factories import World
 
 # No context function stands behind them: they show no row of anybody.
@@ -51,6 +52,7 @@ async def test_every_route_is_described(document: dict[str, Any]) -> None:
 async def test_operations_are_named_as_the_context_functions() -> None:
     # One function behind two routes, and operation ids are unique.
     known = {"list_instance_commands"}
+    known |= {f"{verb}_run_{kind.name}" for verb in ("list", "add") for kind in EVIDENCE_KINDS}
     known |= {name for module in CONTEXTS for name in dir(importlib.import_module(module))}
     assert {str(h.operation_id) for h in ROUTES} - WITHOUT_CONTEXT <= known
 

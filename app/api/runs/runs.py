@@ -14,33 +14,11 @@ from app.models import Run
 from app.paging import PageRequest
 from app.schemas.base import Move, Page
 from app.schemas.rendering import rendered_page
-from app.schemas.reports import (
-    DeviceRuns,
-    IssueRemediation,
-    IssueType,
-    NatureExecutions,
-    NatureSuccess,
-    ReportRow,
-    RunDuration,
-    RunLogLine,
-    RunScripts,
-)
+from app.schemas.reports import REPORTS, ReportRow
 from app.schemas.runs import RunCounts, RunCreate, RunFinish, RunOut, RunSummary, RunUpdate
 from app.scope import Scope
 
 Shown = TypeVar("Shown", bound=RunSummary)
-
-REPORTS: dict[str, type[ReportRow]] = {
-    "by-device": DeviceRuns,
-    "duration": RunDuration,
-    "success-rate": NatureSuccess,
-    "scripts": RunScripts,
-    "executions": NatureExecutions,
-    "issues": IssueType,
-    "remediations": IssueRemediation,
-    "logs": RunLogLine,
-}
-
 
 _FILTERS = query_filters(
     RunFilter,
@@ -126,8 +104,8 @@ async def get_run_report(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ReportRow]:
-    """`name` is by-device, duration, success-rate, scripts, executions, issues, remediations or
-    logs; `run` narrows the report to one run. Ascending by what the rows are about."""
+    """`name` is one of `REPORTS`; `run` narrows the report to one run. Ascending by what the rows
+    are about."""
     request = PageRequest(limit, cursor)
     page = await runs.get_run_report(current_scope, db, name, request, run_id=run)
     return rendered_page(page, REPORTS[name])

@@ -31,7 +31,7 @@ from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
 from app.schemas.accounts import AccountCreate, AccountUpdate
 from app.schemas.base import Page
-from app.scope import Scope, one, version_of
+from app.scope import Scope, one, saved, version_of
 
 RESERVED_SLUGS = frozenset(
     "about account accounts admin api app assets auth billing blog dashboard docs feed health help "
@@ -153,8 +153,7 @@ async def update_account(scope: Scope, db: Db, account_id: int, data: AccountUpd
         if data.slug in RESERVED_SLUGS:
             raise Invalid.field("slug", "is reserved")
         account.slug = data.slug
-    await db.session.flush()  # the database's updated_at belongs into the answer
-    await db.session.refresh(account)
+    await saved(db, account)
     feed.record(scope, db, "account.updated", account.id)
     return account
 

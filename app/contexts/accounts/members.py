@@ -11,7 +11,7 @@ from app.models import Member, User
 from app.paging import PageRequest, fetch_page
 from app.schemas.accounts import MemberCreate, MemberUpdate
 from app.schemas.base import Page
-from app.scope import Scope, one, version_of
+from app.scope import Scope, one, saved, version_of
 
 
 async def list_members(scope: Scope, db: Db, request: PageRequest) -> Page[Member]:
@@ -56,8 +56,7 @@ async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate
     if role != Role.OWNER or not is_active:
         _require_another_owner(owners, member)
     member.role, member.is_active = role, is_active
-    await db.session.flush()  # the database's updated_at belongs into the answer
-    await db.session.refresh(member, ["updated_at"])
+    await saved(db, member, "updated_at")  # its user stays loaded
     feed.record(scope, db, "member.updated", member.id, role=role, is_active=is_active)
     return member
 

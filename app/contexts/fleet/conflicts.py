@@ -15,7 +15,7 @@ from app.models import WorkItem, WorkItemConflict
 from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_TEXT, Page
 from app.schemas.fleet import MAX_LABEL, WorkItemConflictCreate
-from app.scope import Scope, locked, one
+from app.scope import Scope, locked, one, saved
 
 _PAIR = (WorkItemConflict.work_item_a, WorkItemConflict.work_item_b)
 
@@ -84,9 +84,7 @@ async def create_work_item_conflict(scope: Scope, db: Db, data: WorkItemConflict
     conflict.affected_areas = [clean_text(area)[:MAX_LABEL] for area in data.affected_areas]
     if conflict.resolved_at is not None:
         conflict.resolved_at = conflict.resolution_notes = None
-    db.session.add(conflict)
-    await db.session.flush()  # its id goes into the feed
-    await db.session.refresh(conflict)
+    await saved(db, conflict)  # its id goes into the feed
     await _record(scope, db, conflict, "reported")
     return Reported(conflict, found is None)
 

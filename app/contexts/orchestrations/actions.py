@@ -31,7 +31,7 @@ from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
 from app.schemas.orchestrations import ActionComplete, ActionCreate, Performance
-from app.scope import Scope, one
+from app.scope import Scope, one, saved
 
 _OPEN = frozenset({"pending", "in_progress"})
 
@@ -86,9 +86,7 @@ async def create_action(
         created_by=actor.user_uuid,
         **fields,
     )
-    db.session.add(action)
-    await db.session.flush()  # the decision refers to it
-    await db.session.refresh(action)
+    await saved(db, action)  # the decision refers to it
     _record(scope, db, session, action, "created", critical=action.critical)
     if session.chairman_oversight and action.critical:
         request_decision(scope, db, session, action)

@@ -23,7 +23,7 @@ from app.models import Orchestration
 from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_TEXT, Page
 from app.schemas.orchestrations import OrchestrationCreate, OrchestrationUpdate, Performance
-from app.scope import Scope, one
+from app.scope import Scope, one, saved
 
 
 class OrchestrationFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,9 +82,7 @@ async def create_orchestration(scope: Scope, db: Db, data: OrchestrationCreate) 
         orchestration_context=clean(data.orchestration_context),
         active_agents=sorted({str(agent) for agent in data.active_agents}),
     )
-    db.session.add(session)
-    await db.session.flush()  # the database's defaults belong into the answer
-    await db.session.refresh(session)
+    await saved(db, session)
     record(scope, db, session, "created")
     return session
 

@@ -15,19 +15,10 @@ from app.contexts.runs.devices import (
     update_nature,
 )
 from app.contexts.runs.evidence import (
-    add_run_entries,
-    add_run_execs,
-    add_run_issue_relations,
-    add_run_issues,
-    add_run_logs,
-    add_run_states,
-    list_run_entries,
-    list_run_execs,
-    list_run_issue_relations,
-    list_run_issues,
-    list_run_logs,
-    list_run_states,
+    add_run_evidence,
+    list_run_evidence,
 )
+from app.contexts.runs.kinds import EVIDENCE_KINDS, Kind
 from app.contexts.runs.markdown import render_run
 from app.contexts.runs.reports import get_run_report
 from app.contexts.runs.runs import (
@@ -43,13 +34,10 @@ from app.contexts.runs.runs import (
 )
 
 __all__ = [
+    "EVIDENCE_KINDS",
+    "Kind",
     "RunFilter",
-    "add_run_entries",
-    "add_run_execs",
-    "add_run_issue_relations",
-    "add_run_issues",
-    "add_run_logs",
-    "add_run_states",
+    "add_run_evidence",
     "count_evidence",
     "create_device",
     "create_known_natures",
@@ -65,12 +53,7 @@ __all__ = [
     "get_run_report",
     "list_devices",
     "list_natures",
-    "list_run_entries",
-    "list_run_execs",
-    "list_run_issue_relations",
-    "list_run_issues",
-    "list_run_logs",
-    "list_run_states",
+    "list_run_evidence",
     "list_runs",
     "move_device",
     "move_run",

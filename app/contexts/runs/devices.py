@@ -18,7 +18,7 @@ from app.models.runs import KNOWN_NATURES
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page, given
 from app.schemas.runs import DeviceCreate, DeviceUpdate, NatureCreate, NatureUpdate
-from app.scope import Scope, locked, one
+from app.scope import Scope, locked, one, saved
 
 # A B-tree entry holds 2,704 bytes; a number takes up to six times its digits in jsonb.
 _MAX_KEY_BYTES = 2500
@@ -56,8 +56,7 @@ async def create_device(scope: Scope, db: Db, data: DeviceCreate) -> Device:
         fields[name] = null() if fields[name] is None else fields[name]
     device = scope.build(Device, **fields)
     await refuse_taken_key(scope, db, Device, Device.device_id, device.device_id)
-    db.session.add(device)
-    await _saved(db, device)
+    await saved(db, device)
     _record(scope, db, device, "created")
     return device
 
@@ -69,7 +68,7 @@ async def update_device(scope: Scope, db: Db, device_id: str, data: DeviceUpdate
     for name, value in given(data).items():
         setattr(device, name, value if name in {"name", "boundary"} else clean(value))
     _require_indexable(device.state, device.name, device.boundary)
-    await _saved(db, device)
+    await saved(db, device)
     _record(scope, db, device, "updated")
     return device
 
@@ -88,7 +87,7 @@ async def move_device(scope: Scope, db: Db, device_id: str, project_id: int | No
     scope.require_admin()
     await require_visible_project(scope, db, project_id)
     device.project_id = project_id
-    await _saved(db, device)
+    await saved(db, device)
     _record(scope, db, device, "moved")
     return device
 
@@ -111,8 +110,7 @@ async def create_nature(scope: Scope, db: Db, data: NatureCreate) -> Orchestrati
     await refuse_taken_key(scope, db, OrchestrationNature, key, data.orchestration_nature_id)
     fields = {**msgspec.structs.asdict(data), "elaboration": clean(data.elaboration)}
     nature = scope.build(OrchestrationNature, **fields)
-    db.session.add(nature)
-    await _saved(db, nature)
+    await saved(db, nature)
     feed.record(scope, db, "nature.created", nature.orchestration_nature_id)
     return nature
 
@@ -130,7 +128,7 @@ async def update_nature(
     scope.require_write()
     for name, value in given(data).items():
         setattr(nature, name, clean(value))
-    await _saved(db, nature)
+    await saved(db, nature)
     feed.record(scope, db, "nature.updated", nature_id)
     return nature
 
@@ -162,11 +160,6 @@ async def _delete(db: Db, row: Device | OrchestrationNature, used_by: str) -> No
         await db.session.flush()  # the foreign key answers here
     except IntegrityError:
         raise from_violation(used_by) from None
-
-
-async def _saved(db: Db, row: Device | OrchestrationNature) -> None:
-    await db.session.flush()  # the database's times belong into the answer
-    await db.session.refresh(row)
 
 
 def _record(scope: Scope, db: Db, device: Device, event: str) -> None:

@@ -5,7 +5,7 @@ decided one after the other.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, or_
@@ -14,123 +14,45 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app import feed
 from app.cleaning import clean
 from app.contexts.runs.keys import among, id_taken, key_in_other_project
-from app.contexts.runs.kinds import ENTRY, EXEC, ISSUE, LOG, RELATION, STATE, Kind
+from app.contexts.runs.kinds import RELATION, STATE, Kind
 from app.contexts.runs.runs import get_run, lock_unfinished
 from app.db import Db
 from app.errors import Conflict, FieldError, Invalid
-from app.models import Run, RunEntry, RunExec, RunIssue, RunIssueRelation, RunLog, RunState
+from app.models import Run, RunState
 from app.models.base import new_uuid
 from app.models.evidence import Evidence
 from app.paging import PageRequest, fetch_page
-from app.schemas.base import Page
-from app.schemas.evidence import (
-    INITIAL,
-    EntryInput,
-    ExecInput,
-    IssueInput,
-    IssueRelationInput,
-    LogInput,
-    StateInput,
-)
+from app.schemas.base import Input, Page
+from app.schemas.evidence import INITIAL
 from app.scope import Scope
 
-Row = TypeVar("Row", bound=Evidence)
-Posted = TypeVar("Posted", bound=msgspec.Struct)
 
-
-async def list_run_entries(
-    scope: Scope, db: Db, run_id: str, request: PageRequest
-) -> Page[RunEntry]:
-    return await _list(scope, db, run_id, ENTRY, request)
-
-
-async def list_run_states(
-    scope: Scope, db: Db, run_id: str, request: PageRequest
-) -> Page[RunState]:
-    return await _list(scope, db, run_id, STATE, request)
-
-
-async def list_run_execs(scope: Scope, db: Db, run_id: str, request: PageRequest) -> Page[RunExec]:
-    return await _list(scope, db, run_id, EXEC, request)
-
-
-async def list_run_issues(
-    scope: Scope, db: Db, run_id: str, request: PageRequest
-) -> Page[RunIssue]:
-    return await _list(scope, db, run_id, ISSUE, request)
-
-
-async def list_run_issue_relations(
-    scope: Scope, db: Db, run_id: str, request: PageRequest
-) -> Page[RunIssueRelation]:
-    return await _list(scope, db, run_id, RELATION, request)
-
-
-async def list_run_logs(scope: Scope, db: Db, run_id: str, request: PageRequest) -> Page[RunLog]:
-    return await _list(scope, db, run_id, LOG, request)
-
-
-async def add_run_entries(
-    scope: Scope, db: Db, run_id: str, posted: EntryInput | Sequence[EntryInput]
-) -> list[RunEntry]:
-    return await _add(scope, db, run_id, ENTRY, posted)
-
-
-async def add_run_states(
-    scope: Scope, db: Db, run_id: str, posted: StateInput | Sequence[StateInput]
-) -> list[RunState]:
-    """Raises Conflict `state_chain` when a transition does not start where the one before it, of
-    the same entry or of the run itself, ended."""
-    return await _add(scope, db, run_id, STATE, posted)
-
-
-async def add_run_execs(
-    scope: Scope, db: Db, run_id: str, posted: ExecInput | Sequence[ExecInput]
-) -> list[RunExec]:
-    """A parent comes before its children, if need be in the same batch."""
-    return await _add(scope, db, run_id, EXEC, posted)
-
-
-async def add_run_issues(
-    scope: Scope, db: Db, run_id: str, posted: IssueInput | Sequence[IssueInput]
-) -> list[RunIssue]:
-    return await _add(scope, db, run_id, ISSUE, posted)
-
-
-async def add_run_issue_relations(
-    scope: Scope, db: Db, run_id: str, posted: IssueRelationInput | Sequence[IssueRelationInput]
-) -> list[RunIssueRelation]:
-    """Raises Invalid when an issue is related to itself."""
-    return await _add(scope, db, run_id, RELATION, posted)
-
-
-async def add_run_logs(
-    scope: Scope, db: Db, run_id: str, posted: LogInput | Sequence[LogInput]
-) -> list[RunLog]:
-    """A parent comes before its children, if need be in the same batch."""
-    return await _add(scope, db, run_id, LOG, posted)
-
-
-async def _list(
-    scope: Scope, db: Db, run_id: str, kind: Kind[Row], request: PageRequest
-) -> Page[Row]:
+async def list_run_evidence(
+    scope: Scope, db: Db, kind: Kind, run_id: str, request: PageRequest
+) -> Page[Evidence]:
+    """In the order of posting."""
     await get_run(scope, db, run_id)
     statement = scope.select(kind.model).where(kind.model.session_id == run_id)
     return await fetch_page(db, statement, [kind.model.position], request, descending=False)
 
 
-async def _add(
-    scope: Scope, db: Db, run_id: str, kind: Kind[Row], posted: Posted | Sequence[Posted]
-) -> list[Row]:
-    """Raises Conflict `run_finished`, `id_taken` or `key_in_other_project`, Invalid for a
-    reference that leads out of the run; the error names the row when there are several."""
+async def add_run_evidence(
+    scope: Scope, db: Db, kind: Kind, run_id: str, posted: Input | Sequence[Input]
+) -> list[Evidence]:
+    """`posted` are `kind.input`; a parent comes before its children, if need be in the same batch.
+
+    Raises Conflict `run_finished`, `id_taken`, `key_in_other_project`, or `state_chain` when a
+    transition does not start where the one before it, of the same entry or of the run itself,
+    ended; Invalid for a reference that leads out of the run and for an issue related to itself. The
+    error names the row when there are several.
+    """
     scope.require_write()
     run = await lock_unfinished(scope, db, run_id)
     batch = _Batch(kind, posted)
     batch.refuse_repeated_ids()
     await _refuse_taken_ids(scope, db, batch)
     await _refuse_strangers(scope, db, run_id, batch)
-    if kind.key == STATE.key:
+    if kind is STATE:
         await _refuse_broken_chain(scope, db, run_id, batch)
     last = scope.select(kind.model).where(kind.model.session_id == run_id)
     position = await db.session.scalar(last.with_only_columns(func.max(kind.model.position)))
@@ -142,16 +64,17 @@ async def _add(
         rows.append(scope.build(kind.model, session_id=run_id, position=index, **_clean(fields)))
     db.session.add_all(rows)
     await db.session.flush()  # a reference in the next call of this transaction must find them
-    feed.record(scope, db, f"run.{kind.event}", run_id, project_id=run.project_id, count=len(rows))
+    event = f"run.{kind.name}_added"
+    feed.record(scope, db, event, run_id, project_id=run.project_id, count=len(rows))
     return rows
 
 
 class _Batch:
     """The posted rows as fields, each with its id."""
 
-    def __init__(self, kind: Kind[Any], posted: msgspec.Struct | Sequence[msgspec.Struct]) -> None:
-        self.single = isinstance(posted, msgspec.Struct)
-        structs = [posted] if isinstance(posted, msgspec.Struct) else posted
+    def __init__(self, kind: Kind, posted: Input | Sequence[Input]) -> None:
+        self.single = isinstance(posted, Input)
+        structs = [posted] if isinstance(posted, Input) else posted
         self.kind = kind
         self.rows = [msgspec.structs.asdict(struct) for struct in structs]
         for row in self.rows:
@@ -206,7 +129,7 @@ async def _refuse_strangers(scope: Scope, db: Db, run_id: str, batch: _Batch) ->
             if value not in known and not earlier:
                 message = f"is no {key_name.split('_')[-2]} of this run"
                 errors.append(FieldError(batch.path(index, name), message))
-    if batch.kind.key == RELATION.key:
+    if batch.kind is RELATION:
         errors += [
             FieldError(batch.path(index, "issue_id_rel"), "is the issue itself")
             for index, row in enumerate(batch.rows)

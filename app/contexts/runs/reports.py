@@ -22,6 +22,18 @@ from app.models import (
 from app.models.evidence import Evidence
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page
+from app.schemas.reports import (
+    REPORTS,
+    DeviceRuns,
+    IssueRemediation,
+    IssueType,
+    NatureExecutions,
+    NatureSuccess,
+    ReportRow,
+    RunDuration,
+    RunLogLine,
+    RunScripts,
+)
 from app.scope import Scope
 
 # How much of a log row a report shows, in characters, and how many scripts of one run.
@@ -41,11 +53,10 @@ class _Report(NamedTuple):
 async def get_run_report(
     scope: Scope, db: Db, name: str, request: PageRequest, *, run_id: str | None = None
 ) -> Page[Any]:
-    """The columns are those of the report's struct in `app.schemas.reports`. Raises NotFound for
-    a report that there is not."""
-    report = _REPORTS.get(name)
-    if report is None:
+    """`name` is one of `REPORTS`, whose struct names the columns. Raises NotFound for another."""
+    if name not in REPORTS:
         raise NotFound
+    report = _REPORTS[REPORTS[name]]
     runs = scope.select_listed(Run)
     if run_id is not None:
         runs = runs.where(Run.orchestration_session_id == run_id)
@@ -199,13 +210,13 @@ def _rate(part: ColumnElement[int], whole: ColumnElement[int]) -> ColumnElement[
     return cast(part, Float) / func.nullif(whole, 0)
 
 
-_REPORTS: dict[str, _Report] = {
-    "by-device": _Report(_by_device, ["device_id"]),
-    "duration": _Report(_duration, ["orch_started_at", "orchestration_session_id"]),
-    "success-rate": _Report(_success_rate, ["orchestration_nature_id"]),
-    "scripts": _Report(_scripts, ["orchestration_session_id"]),
-    "executions": _Report(_executions, ["exec_nature"]),
-    "issues": _Report(_issues, ["issue_type"]),
-    "remediations": _Report(_remediations, ["orchestration_session_id", "position"]),
-    "logs": _Report(_logs, ["orchestration_session_id", "position"]),
+_REPORTS: dict[type[ReportRow], _Report] = {
+    DeviceRuns: _Report(_by_device, ["device_id"]),
+    RunDuration: _Report(_duration, ["orch_started_at", "orchestration_session_id"]),
+    NatureSuccess: _Report(_success_rate, ["orchestration_nature_id"]),
+    RunScripts: _Report(_scripts, ["orchestration_session_id"]),
+    NatureExecutions: _Report(_executions, ["exec_nature"]),
+    IssueType: _Report(_issues, ["issue_type"]),
+    IssueRemediation: _Report(_remediations, ["orchestration_session_id", "position"]),
+    RunLogLine: _Report(_logs, ["orchestration_session_id", "position"]),
 }

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.schemas.reports import REPORTS
 from tests.factories import World
 from tests.factories.runs import NATURE, make_device, make_run, post, record_failure, record_flow
 
@@ -196,7 +197,7 @@ async def test_reports_narrow_to_a_project(
     client = recorded[0]
     other = await client.post("/api/projects", json={"name": "Other", "slug": "other"})
     narrow = {"X-Project": str(other.json()["id"])}
-    for name in ("by-device", "duration", "success-rate", "scripts", "executions", "issues"):
+    for name in REPORTS:
         response = await client.get(f"/api/runs/reports/{name}", headers=narrow)
         assert response.json() == {"data": [], "next_cursor": None}
 
