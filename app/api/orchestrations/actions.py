@@ -1,12 +1,16 @@
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from litestar import Response
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from app.contexts import orchestrations
+from app.db import Db
 from app.http.dependencies import CurrentScope, OpenDb
 from app.http.responses import Answer
 from app.http.routing import Cursor, Limit, created, route
+from app.models import OrchestrationAction
 from app.paging import PageRequest
 from app.schemas.base import Page
 from app.schemas.orchestrations import (
@@ -19,6 +23,7 @@ from app.schemas.orchestrations import (
     AgentReference,
 )
 from app.schemas.rendering import rendered, rendered_page
+from app.scope import Scope
 
 _ACTIONS = "/api/orchestrations/{orchestration_id:uuid}/actions"
 _ACTION = f"{_ACTIONS}/{{action_id:uuid}}"
@@ -82,18 +87,6 @@ async def get_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/start", tag="orchestrations")
-async def start_action(
-    current_scope: CurrentScope,
-    db: OpenDb,
-    orchestration_id: FromPath[UUID],
-    action_id: FromPath[UUID],
-) -> ActionOut:
-    """409 `approval_required` for a critical action without an approved decision."""
-    action = await orchestrations.start_action(current_scope, db, orchestration_id, action_id)
-    return rendered(action, ActionOut)
-
-
 @route("POST", f"{_ACTION}/complete", tag="orchestrations")
 async def complete_action(
     current_scope: CurrentScope,
@@ -123,24 +116,27 @@ async def fail_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/cancel", tag="orchestrations")
-async def cancel_action(
-    current_scope: CurrentScope,
-    db: OpenDb,
-    orchestration_id: FromPath[UUID],
-    action_id: FromPath[UUID],
-) -> ActionOut:
-    action = await orchestrations.cancel_action(current_scope, db, orchestration_id, action_id)
-    return rendered(action, ActionOut)
+def _verb(
+    change: Callable[[Scope, Db, UUID, UUID], Awaitable[OrchestrationAction]],
+) -> HTTPRouteHandler:
+    """The route of a verb without fields, named as its context function."""
+
+    async def handler(
+        current_scope: CurrentScope,
+        db: OpenDb,
+        orchestration_id: FromPath[UUID],
+        action_id: FromPath[UUID],
+    ) -> ActionOut:
+        action = await change(current_scope, db, orchestration_id, action_id)
+        return rendered(action, ActionOut)
+
+    handler.__name__ = change.__name__
+    verb = change.__name__.partition("_")[0]
+    return route("POST", f"{_ACTION}/{verb}", tag="orchestrations")(handler)
 
 
-@route("POST", f"{_ACTION}/rollback", tag="orchestrations")
-async def rollback_action(
-    current_scope: CurrentScope,
-    db: OpenDb,
-    orchestration_id: FromPath[UUID],
-    action_id: FromPath[UUID],
-) -> ActionOut:
-    """Only what is completed and reversible."""
-    action = await orchestrations.rollback_action(current_scope, db, orchestration_id, action_id)
-    return rendered(action, ActionOut)
+VERBS = [
+    _verb(orchestrations.start_action),
+    _verb(orchestrations.cancel_action),
+    _verb(orchestrations.rollback_action),
+]

@@ -1,8 +1,10 @@
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import msgspec
 from litestar import Response
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from app.contexts import orchestrations
@@ -99,39 +101,26 @@ async def move_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("POST", f"{_ONE}/start", tag="orchestrations")
-async def start_orchestration(
-    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
-) -> OrchestrationOut:
-    """Once; starting what runs changes nothing."""
-    session = await orchestrations.start_orchestration(current_scope, db, orchestration_id)
-    return await _out(current_scope, db, session)
+def _verb(change: Callable[[Scope, Db, UUID], Awaitable[Orchestration]]) -> HTTPRouteHandler:
+    """The route of a verb without fields, named as its context function."""
+
+    async def handler(
+        current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
+    ) -> OrchestrationOut:
+        session = await change(current_scope, db, orchestration_id)
+        return await _out(current_scope, db, session)
+
+    handler.__name__ = change.__name__
+    verb = change.__name__.partition("_")[0]
+    return route("POST", f"{_ONE}/{verb}", tag="orchestrations")(handler)
 
 
-@route("POST", f"{_ONE}/pause", tag="orchestrations")
-async def pause_orchestration(
-    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
-) -> OrchestrationOut:
-    """What runs may end, but nothing starts."""
-    session = await orchestrations.pause_orchestration(current_scope, db, orchestration_id)
-    return await _out(current_scope, db, session)
-
-
-@route("POST", f"{_ONE}/resume", tag="orchestrations")
-async def resume_orchestration(
-    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
-) -> OrchestrationOut:
-    session = await orchestrations.resume_orchestration(current_scope, db, orchestration_id)
-    return await _out(current_scope, db, session)
-
-
-@route("POST", f"{_ONE}/complete", tag="orchestrations")
-async def complete_orchestration(
-    current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
-) -> OrchestrationOut:
-    """409 `decisions_pending` while somebody waits for a decision."""
-    session = await orchestrations.complete_orchestration(current_scope, db, orchestration_id)
-    return await _out(current_scope, db, session)
+VERBS = [
+    _verb(orchestrations.start_orchestration),
+    _verb(orchestrations.pause_orchestration),
+    _verb(orchestrations.resume_orchestration),
+    _verb(orchestrations.complete_orchestration),
+]
 
 
 @route("POST", f"{_ONE}/fail", tag="orchestrations")
