@@ -6,7 +6,7 @@ COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-un
 PEERS := .venv-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test check chaos bench bench-peers lock clean
+.PHONY: help install serve test check chaos bench bench-peers documents lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-peers: $(VENV)/.dev $(PEERS)/.installed ## Measure beside the libraries th
 	$(BIN)/python -m bench.peers
 
 # google-adk asks for a package with an extra: pip takes its newest unless the extra is pinned too.
+documents: $(VENV)/.dev ## Rewrite the documents that are generated from the code
+	$(BIN)/python docs/generate.py
+
 lock: $(VENV)/.dev ## Rewrite the hashed requirements
 	$(COMPILE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) --extra otel --constraint requirements.txt --output-file requirements-otel.txt pyproject.toml

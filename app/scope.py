@@ -1,13 +1,14 @@
 """Who asks, and therefore what exists for them."""
 
 import datetime
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Delete, Select, Update, delete, inspect, select, update
 
 from app.db import Db, Role, Tenant
-from app.errors import Forbidden, NotFound
+from app.errors import Forbidden, Invalid, NotFound
 from app.models.base import Base, ProjectOwned, TenantOwned
 
 Model = TypeVar("Model", bound=TenantOwned)
@@ -115,13 +116,35 @@ async def saved(db: Db, row: Row, *columns: str) -> Row:
 
 async def update_all(
     scope: Scope, db: Db, model: type[Model], condition: ColumnElement[bool], **values: Any
-) -> None:
-    """Of whatever project. Locked in the order of their keys first, as by everybody who locks
-    several of a kind: in different orders, two would wait for each other."""
+) -> Sequence[Model]:
+    """Change all rows of the account that meet the condition, whatever their project, and return
+    them.
+
+    They are locked in the order of their keys first, as in every transaction that locks several
+    rows of a kind: in different orders, two would wait for each other.
+    """
     keys = inspect(model).primary_key
     rows = scope.account_wide().select(model).where(condition).with_only_columns(*keys)
     await db.session.execute(rows.order_by(*keys).with_for_update(key_share=True))
-    await db.session.execute(scope.update(model).where(condition).values(**values))
+    statement = scope.update(model).where(condition).values(**values).returning(model)
+    fresh = {"populate_existing": True}
+    return (await db.session.scalars(statement, execution_options=fresh)).all()
+
+
+async def require_visible(
+    scope: Scope, db: Db, model: type[Model], row_id: int | None, field: str
+) -> Model | None:
+    """Return the row that a request's field refers to; None for a field that is null.
+
+    Raises Invalid, naming the field, for a row that does not exist for this scope.
+    """
+    if row_id is None:
+        return None
+    key = inspect(model).primary_key[-1]
+    row = await db.session.scalar(scope.select(model).where(key == row_id))
+    if row is None:
+        raise Invalid.field(field, f"is not a visible {field.split('_')[-2]}")
+    return row
 
 
 def version_of(row: object) -> str | None:

@@ -5,24 +5,15 @@ from typing import Any
 import msgspec
 
 from app import feed
+from app.contexts import accounts, continuity, fleet, orchestrations, runs, sessions
 from app.db import Db
 from app.errors import Invalid
-from app.models import (
-    Agent,
-    Component,
-    Device,
-    Orchestration,
-    Project,
-    Run,
-    Session,
-    SupervisorSession,
-    WorkItem,
-)
+from app.models import Component, Project
 from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import Page, given
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectCreate, ProjectUpdate
 from app.schemas.toolchain import toolchain_of
-from app.scope import Scope, locked, one, saved, update_all
+from app.scope import Scope, locked, one, require_visible, saved
 
 
 class ComponentFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,29 +66,20 @@ async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
     """Its components and the tokens made for it go too; its work stays, without a project."""
     project = await locked(db, scope.select(Project).where(Project.id == project_id))
     scope.require_admin()
-    # Agents, items, sessions: in the order in which hooks and claims lock them.
-    for model in (Agent, WorkItem, Device, Orchestration, Run, SupervisorSession):
-        await update_all(scope, db, model, model.project_id == project_id, project_id=None)
-    await update_all(
-        scope,
-        db,
-        Session,
-        Session.project_id == project_id,
-        project_id=None,
-        component_id=None,
-        version=Session.version + 1,
-    )
-    await db.session.execute(scope.delete(Component).where(Component.project_id == project_id))
+    # Agents, work items, sessions: the order in which hooks and claims lock them.
+    await fleet.detach_agents(scope, db, project_id)
+    await fleet.detach_work_items(scope, db, project_id)
+    await runs.detach_devices(scope, db, project_id)
+    await orchestrations.detach_orchestrations(scope, db, project_id)
+    await runs.detach_runs(scope, db, project_id)
+    await continuity.detach_instances(scope, db, project_id)
+    await sessions.detach_project(scope, db, project_id)
+    components = scope.delete(Component).where(Component.project_id == project_id)
+    for component in await db.session.scalars(components.returning(Component)):
+        _record_component(scope, db, component, "deleted")
+    await accounts.delete_project_tokens(scope, db, project_id)
     await db.session.delete(project)
     feed.record(scope, db, "project.deleted", project_id, project_id=project_id)
-
-
-async def require_visible_project(scope: Scope, db: Db, project_id: int | None) -> None:
-    """For moving something there. Raises Invalid for a project that is not visible."""
-    if project_id is None:
-        return
-    if await db.session.scalar(scope.select(Project).where(Project.id == project_id)) is None:
-        raise Invalid.field("project_id", "is not a visible project")
 
 
 async def list_components(
@@ -129,7 +111,7 @@ async def create_component(scope: Scope, db: Db, data: ComponentCreate) -> Compo
     component = scope.build(Component, **fields)
     db.session.add(component)
     await db.session.flush()  # its id goes into the feed
-    feed.record(scope, db, "component.created", component.id, project_id=component.project_id)
+    _record_component(scope, db, component, "created")
     return component
 
 
@@ -142,7 +124,7 @@ async def update_component(
     if isinstance(data.parent_component_id, int):
         await _refuse_circle(scope, db, component, data.parent_component_id)
     await _apply_changes(db, component, given(data))
-    feed.record(scope, db, "component.updated", component.id, project_id=component.project_id)
+    _record_component(scope, db, component, "updated")
     return component
 
 
@@ -150,21 +132,14 @@ async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
     """Its sessions and child components stay, without it."""
     component = await _locked_component(scope, db, component_id)
     scope.require_admin()
-    await update_all(
-        scope,
-        db,
-        Session,
-        Session.component_id == component_id,
-        component_id=None,
-        version=Session.version + 1,
-    )
+    await sessions.detach_component(scope, db, component_id)
     await db.session.execute(
         scope.update(Component)
         .where(Component.parent_component_id == component_id)
         .values(parent_component_id=None)
     )
     await db.session.delete(component)
-    feed.record(scope, db, "component.deleted", component_id, project_id=component.project_id)
+    _record_component(scope, db, component, "deleted")
 
 
 async def _locked_component(scope: Scope, db: Db, component_id: int) -> Component:
@@ -189,7 +164,7 @@ async def _component_project(scope: Scope, db: Db, project_id: int | None) -> in
         return scope.project_id
     if scope.project_id not in {None, project_id}:
         raise Invalid.field("project_id", "is not the project of this request")
-    await require_visible_project(scope, db, project_id)
+    await require_visible(scope, db, Project, project_id, "project_id")
     return project_id
 
 
@@ -211,3 +186,8 @@ async def _refuse_circle(scope: Scope, db: Db, component: Component, parent_id: 
             raise Invalid.field("parent_component_id", "would make the component its own ancestor")
         found = await _find_parent(scope, db, component.project_id, ancestor)
         ancestor = found.parent_component_id
+
+
+def _record_component(scope: Scope, db: Db, component: Component, event: str) -> None:
+    name = f"component.{event}"
+    feed.record(scope, db, name, component.id, project_id=component.project_id)

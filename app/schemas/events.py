@@ -56,7 +56,7 @@ class ClaimPayload(Payload, frozen=True, kw_only=True):
 
     work_item_key: str
     agent_key: str
-    track: str | None = None
+    track: str | None
     fencing_token: int
     reason: str | None = None
 
@@ -105,12 +105,12 @@ class ActionPayload(Payload, frozen=True, kw_only=True):
 
 
 class DecisionPayload(Payload, frozen=True, kw_only=True):
-    """`by` is the person who decided, as the uuid of their user."""
+    """People are named by the uuid of their user."""
 
     orchestration_id: UUID | str
     action_id: UUID | str
     requested_by: UUID | str | None
-    by: UUID | str | None = None
+    decided_by: UUID | str | None = None
     note: str | None = None
 
 
@@ -159,6 +159,7 @@ EVENTS: dict[str, Event] = {
     "account.updated": Event("Its name or settings changed."),
     "token.created": Event("An API token was made."),
     "token.updated": Event("A token was renamed."),
+    "token.deleted": Event("A token was deleted with its member or project."),
     "token.revoked": Event("A token was revoked."),
     "member.created": Event("A person joined the account.", MemberPayload),
     "member.updated": Event("Its role changed, or it was switched on or off.", MemberPayload),

@@ -25,6 +25,7 @@ from app.contexts.accounts.members import (
 from app.contexts.accounts.tokens import (
     create_token,
     create_token_for,
+    delete_project_tokens,
     get_token,
     list_tokens,
     revoke_token,
@@ -41,6 +42,7 @@ __all__ = [
     "create_token_for",
     "delete_account",
     "delete_member",
+    "delete_project_tokens",
     "find_member",
     "find_or_create_user",
     "free_slug",

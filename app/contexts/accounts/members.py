@@ -1,13 +1,16 @@
 """Who belongs to the account, and as what."""
 
+from typing import Any
+
 from sqlalchemy import and_, func, or_
 from sqlalchemy.orm import joinedload
 
 from app import feed
 from app.contexts.accounts.accounts import find_or_create_user
+from app.contexts.accounts.tokens import delete_tokens
 from app.db import Db, Role
 from app.errors import Conflict, Forbidden
-from app.models import Member, User
+from app.models import ApiToken, Member, User
 from app.paging import PageRequest, fetch_page
 from app.schemas.accounts import MemberCreate, MemberUpdate
 from app.schemas.base import Page
@@ -39,7 +42,7 @@ async def create_member(scope: Scope, db: Db, data: MemberCreate) -> Member:
     member = scope.build(Member, user_id=user.id, role=data.role, user=user)
     db.session.add(member)
     await db.session.flush()  # its id goes into the feed
-    feed.record(scope, db, "member.created", member.id, role=member.role)
+    feed.record(scope, db, "member.created", member.id, **_payload(member))
     return member
 
 
@@ -57,7 +60,7 @@ async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate
         _require_another_owner(owners, member)
     member.role, member.is_active = role, is_active
     await saved(db, member, "updated_at")  # its user stays loaded
-    feed.record(scope, db, "member.updated", member.id, role=role, is_active=is_active)
+    feed.record(scope, db, "member.updated", member.id, **_payload(member))
     return member
 
 
@@ -69,8 +72,9 @@ async def delete_member(scope: Scope, db: Db, member_id: int) -> None:
     member = await _get_locked(scope, db, member_id)
     _require_rank(scope, member.role)
     _require_another_owner(owners, member)
+    await delete_tokens(scope, db, ApiToken.user_id == member.user_id)
     await db.session.delete(member)
-    feed.record(scope, db, "member.deleted", member.id)
+    feed.record(scope, db, "member.deleted", member.id, **_payload(member))
 
 
 async def _get_locked(scope: Scope, db: Db, member_id: int) -> Member:
@@ -102,3 +106,7 @@ async def _lock_owners(scope: Scope, db: Db, member_id: int) -> set[int]:
 def _require_another_owner(owners: set[int], member: Member) -> None:
     if owners <= {member.id}:
         raise Conflict("An account keeps at least one active owner.", code="last_owner")
+
+
+def _payload(member: Member) -> dict[str, Any]:
+    return {"role": member.role, "is_active": member.is_active}

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Select, func
+from sqlalchemy import ColumnElement, Select, func
 
 from app import feed
 from app.db import Db, Role
@@ -143,3 +143,15 @@ async def revoke_token(scope: Scope, db: Db, token_id: int) -> ApiToken:
         await db.session.refresh(token)
         feed.record(scope, db, "token.revoked", token.id)
     return token
+
+
+async def delete_project_tokens(scope: Scope, db: Db, project_id: int) -> None:
+    """Delete the tokens made for a project, which goes with them."""
+    await delete_tokens(scope, db, ApiToken.project_id == project_id)
+
+
+async def delete_tokens(scope: Scope, db: Db, condition: ColumnElement[bool]) -> None:
+    scope.require_admin()
+    tokens = scope.delete(ApiToken).where(condition).returning(ApiToken.id)
+    for token_id in await db.session.scalars(tokens):
+        feed.record(scope, db, "token.deleted", token_id)

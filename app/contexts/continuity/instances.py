@@ -19,7 +19,7 @@ from app.models import SupervisorSession
 from app.paging import Key, PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_NAME, Page
 from app.schemas.continuity import EventInput, Heartbeat, InstanceRegister
-from app.scope import Scope, locked, one
+from app.scope import Scope, locked, one, update_all
 
 CHECKPOINT_ADVISED_PERCENT = 80
 MATCHES_SHOWN = 10
@@ -197,6 +197,14 @@ async def delete_instance(scope: Scope, db: Db, instance_id: str) -> None:
     scope.require_admin()
     await db.session.delete(instance)
     _record(scope, db, instance, "deleted")
+
+
+async def detach_instances(scope: Scope, db: Db, project_id: int) -> None:
+    """Take a project that is being deleted off all of the account's instances."""
+    scope.require_write()
+    condition = SupervisorSession.project_id == project_id
+    for instance in await update_all(scope, db, SupervisorSession, condition, project_id=None):
+        _record(scope, db, instance, "moved")
 
 
 async def mark_stale_instances(scope: Scope, db: Db) -> int:

@@ -2,6 +2,7 @@
 
 from app.contexts.fleet.agents import (
     AgentFilter,
+    detach_agents,
     get_agent,
     list_agents,
     move_agent,
@@ -32,6 +33,7 @@ from app.contexts.fleet.work_items import (
     complete_work_item,
     create_work_item,
     delete_work_item,
+    detach_work_items,
     get_work_item,
     list_tracks,
     list_work_items,
@@ -51,6 +53,8 @@ __all__ = [
     "create_work_item",
     "create_work_item_conflict",
     "delete_work_item",
+    "detach_agents",
+    "detach_work_items",
     "end_agent",
     "get_agent",
     "get_claim",

@@ -8,11 +8,10 @@ from app import feed
 from app.cleaning import clean, clean_within
 from app.contexts.fleet.queries import agent_columns, agents
 from app.contexts.fleet.statements import HEARTBEATS, OBSERVE, STATUSES
-from app.contexts.projects import require_visible_project
 from app.db import Db
 from app.engine import to_jsonb
 from app.errors import Conflict, Invalid, NotFound
-from app.models import Agent
+from app.models import Agent, Project
 from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_INTEGER, MAX_NAME, Page
@@ -24,7 +23,7 @@ from app.schemas.fleet import (
     HeartbeatResult,
 )
 from app.schemas.rendering import rendered, rendered_page
-from app.scope import Scope, locked
+from app.scope import Scope, locked, require_visible, update_all
 
 MAX_SESSION_ID = 200
 
@@ -143,11 +142,20 @@ async def move_agent(scope: Scope, db: Db, session_id: str, project_id: int | No
     """The one way to another project. Raises Invalid for a project that is not visible."""
     agent = await locked(db, scope.select(Agent).where(Agent.session_id == session_id))
     scope.require_admin()
-    await require_visible_project(scope, db, project_id)
+    await require_visible(scope, db, Project, project_id, "project_id")
     agent.project_id = project_id
     await db.session.flush()  # the answer is read by a statement of its own
     _record(scope, db, session_id, "moved", project_id)
     return await get_agent(msgspec.structs.replace(scope, strict=False), db, session_id)
+
+
+async def detach_agents(scope: Scope, db: Db, project_id: int) -> None:
+    """Take a project that is being deleted off all of the account's agents."""
+    scope.require_write()
+    for agent in await update_all(
+        scope, db, Agent, Agent.project_id == project_id, project_id=None
+    ):
+        _record(scope, db, agent.session_id, "moved", None)
 
 
 def agent_released(session_id: str) -> Conflict:

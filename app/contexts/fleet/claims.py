@@ -4,7 +4,6 @@ from functools import partial
 
 import msgspec
 
-from app import feed
 from app.contexts.fleet.agents import agent_released, record_agent_heartbeats
 from app.contexts.fleet.claim_rules import Situation, judge, look, notice
 from app.contexts.fleet.queries import of_visible_items
@@ -15,6 +14,7 @@ from app.contexts.fleet.releasing import (
     close_claims,
     lock_agents,
     lock_items,
+    record_claim,
     retried,
 )
 from app.contexts.fleet.statements import GRANT, NEXT, NEXT_UNLOCKED
@@ -201,14 +201,14 @@ async def _settle(
     elif item.session_id is not None:
         await close_claims(scope, db, [item.session_id], "takeover", "idle")
     row = await db.fetch_one(GRANT, scope.account_id, item.key, asking.session_id)
-    feed.record(
+    record_claim(
         scope,
         db,
-        "claim.granted",
+        "granted",
         row["id"],
         project_id=item.project_id,
-        work_item=item.key,
-        session_id=asking.session_id,
+        work_item_key=item.key,
+        agent_key=asking.session_id,
         track=row["track"],
         fencing_token=row["fencing_token"],
     )

@@ -85,21 +85,49 @@ async def close_claims(
     rows = await db.driver.fetch(CLOSE, scope.account_id, session_ids, reason, status)
     for row in rows:
         if row["claim_id"] is not None:
-            feed.record(
+            record_claim(
                 scope,
                 db,
-                "claim.released",
+                "released",
                 row["claim_id"],
                 project_id=row["item_project_id"],
-                work_item=row["work_item"],
-                session_id=row["session_id"],
-                reason=reason,
+                work_item_key=row["work_item"],
+                agent_key=row["session_id"],
+                track=row["track"],
                 fencing_token=row["fencing_token"],
+                reason=reason,
             )
         if status != "idle":
             feed.record(
                 scope, db, f"agent.{status}", row["session_id"], project_id=row["project_id"]
             )
+
+
+def record_claim(
+    scope: Scope,
+    db: Db,
+    event: Literal["granted", "released"],
+    claim_id: int,
+    *,
+    project_id: int | None,
+    work_item_key: str,
+    agent_key: str,
+    track: str | None,
+    fencing_token: int,
+    reason: ReleaseReason | None = None,
+) -> None:
+    feed.record(
+        scope,
+        db,
+        f"claim.{event}",
+        claim_id,
+        project_id=project_id,
+        work_item_key=work_item_key,
+        agent_key=agent_key,
+        track=track,
+        fencing_token=fencing_token,
+        reason=reason,
+    )
 
 
 async def release_claim(

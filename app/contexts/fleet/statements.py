@@ -107,7 +107,7 @@ CLOSE = f"""
 WITH closed AS (
     UPDATE claims SET released_at = clock_timestamp(), release_reason = $3 FROM {_WANTED}
     WHERE account_id = $1 AND session_id = wanted.key AND released_at IS NULL
-    RETURNING id, work_item, session_id, fencing_token
+    RETURNING id, work_item, session_id, track, fencing_token
 ), item AS (
     UPDATE work_items SET updated_at = clock_timestamp() FROM closed
     WHERE work_items.account_id = $1 AND work_items.key = closed.work_item
@@ -119,7 +119,7 @@ WITH closed AS (
     RETURNING session_id, project_id
 )
 SELECT agent.session_id, agent.project_id, closed.id AS claim_id, closed.work_item,
-       closed.fencing_token, item.project_id AS item_project_id
+       closed.track, closed.fencing_token, item.project_id AS item_project_id
 FROM agent LEFT JOIN closed ON closed.session_id = agent.session_id
 LEFT JOIN item ON item.key = closed.work_item
 """  # noqa: S608 - constants

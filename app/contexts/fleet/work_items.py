@@ -16,10 +16,9 @@ from app.contexts.fleet.queries import (
     with_claim,
 )
 from app.contexts.fleet.releasing import Changed, close_claims, lock_agents, retried
-from app.contexts.projects import require_visible_project
 from app.db import Db
 from app.errors import Conflict, NotFound
-from app.models import Claim, WorkItem
+from app.models import Claim, Project, WorkItem
 from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_NAME, MAX_TEXT, Page, given
 from app.schemas.fleet import (
@@ -32,7 +31,7 @@ from app.schemas.fleet import (
     WorkItemUpdate,
 )
 from app.schemas.rendering import rendered
-from app.scope import Scope, locked
+from app.scope import Scope, locked, require_visible, update_all
 
 _TEXTS = {"title": MAX_NAME, "description": MAX_TEXT}
 
@@ -130,11 +129,20 @@ async def move_work_item(scope: Scope, db: Db, key: str, project_id: int | None)
     """The one way to another project. Raises Invalid for a project that is not visible."""
     item = await locked(db, scope.select(WorkItem).where(WorkItem.key == key))
     scope.require_admin()
-    await require_visible_project(scope, db, project_id)
+    await require_visible(scope, db, Project, project_id, "project_id")
     item.project_id = project_id
     await db.session.flush()  # the answer is read by a statement of its own
     _record(scope, db, item, "moved")
     return await get_work_item(scope.account_wide(), db, key)
+
+
+async def detach_work_items(scope: Scope, db: Db, project_id: int) -> None:
+    """Take a project that is being deleted off all of the account's work items."""
+    scope.require_write()
+    for item in await update_all(
+        scope, db, WorkItem, WorkItem.project_id == project_id, project_id=None
+    ):
+        _record(scope, db, item, "moved")
 
 
 async def list_tracks(scope: Scope, db: Db) -> list[TrackOut]:

@@ -7,7 +7,6 @@ import msgspec
 from msgspec import UNSET
 from sqlalchemy import and_, func, or_
 
-from app import feed
 from app.cleaning import clean, clean_text
 from app.contexts.orchestrations.common import (
     FINAL,
@@ -24,6 +23,7 @@ from app.contexts.orchestrations.decisions import (
     request_missing_decisions,
     withdraw_decisions,
 )
+from app.contexts.orchestrations.events import record_action
 from app.db import Db
 from app.errors import Conflict
 from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
@@ -87,7 +87,7 @@ async def create_action(
         **fields,
     )
     await saved(db, action)  # the decision refers to it
-    _record(scope, db, session, action, "created", critical=action.critical)
+    record_action(scope, db, session, action, "created")
     if session.chairman_oversight and action.critical:
         request_decision(scope, db, session, action)
     return action
@@ -167,7 +167,7 @@ async def complete_action(
     action.result = clean(data.result)
     if data.rollback_data is not UNSET:
         action.rollback_data = clean(data.rollback_data)
-    _record(scope, db, session, action, "completed")
+    record_action(scope, db, session, action, "completed")
     return action
 
 
@@ -184,12 +184,12 @@ async def fail_action(
     if action.retry_count < action.max_retries:
         action.retry_count += 1
         action.status, action.started_at = "pending", None
-        _record(scope, db, session, action, "retried", retry_count=action.retry_count)
+        record_action(scope, db, session, action, "retried")
         if session.chairman_oversight:
             await request_missing_decisions(scope, db, session, action)
         return action
     action.status, action.failed_at = "failed", await db.now()
-    _record(scope, db, session, action, "failed", retry_count=action.retry_count)
+    record_action(scope, db, session, action, "failed")
     return action
 
 
@@ -206,7 +206,7 @@ async def cancel_action(
         raise invalid_transition("action", action.status, "cancelled")
     action.status, action.cancelled_at = "cancelled", await db.now()
     await withdraw_decisions(scope, db, session, action)
-    _record(scope, db, session, action, "cancelled")
+    record_action(scope, db, session, action, "cancelled")
     return action
 
 
@@ -232,7 +232,7 @@ async def rollback_action(
         counted = await measure(scope, db, session, at)
         counted.duration_seconds = ended.duration_seconds
         session.performance_summary = msgspec.to_builtins(counted)
-    _record(scope, db, session, action, "rolled_back")
+    record_action(scope, db, session, action, "rolled_back")
     return action
 
 
@@ -273,24 +273,4 @@ async def _start(scope: Scope, db: Db, session: Orchestration, action: Orchestra
     action.status, action.started_at = "in_progress", await db.now()
     if session.started_at is None:
         session.started_at = action.started_at
-    _record(scope, db, session, action, "started", agent_id=action.assigned_agent_id)
-
-
-def _record(
-    scope: Scope,
-    db: Db,
-    session: Orchestration,
-    action: OrchestrationAction,
-    event: str,
-    **payload: object,
-) -> None:
-    feed.record(
-        scope,
-        db,
-        f"action.{event}",
-        action.action_id,
-        project_id=session.project_id,
-        session_id=session.session_id,
-        status=action.status,
-        **payload,
-    )
+    record_action(scope, db, session, action, "started")

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import joinedload
 
-from app import feed
 from app.cleaning import clean_within
 from app.contexts.orchestrations.common import find_actor, lock_shared
+from app.contexts.orchestrations.events import record_action, record_decision
 from app.db import Db
 from app.errors import Conflict, Forbidden
 from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
@@ -62,15 +62,7 @@ async def reject_decision(
     decision, session = await _decide(scope, db, decision_id, "rejected", note)
     decision.action.status = "cancelled"
     decision.action.cancelled_at = decision.decided_at
-    feed.record(
-        scope,
-        db,
-        "action.cancelled",
-        decision.action_id,
-        project_id=session.project_id,
-        session_id=decision.session_id,
-        status="cancelled",
-    )
+    record_action(scope, db, session, decision.action, "cancelled")
     return decision
 
 
@@ -86,7 +78,7 @@ def request_decision(
         requested_by=action.created_by,
     )
     db.session.add(decision)
-    _record(scope, db, session, decision, "requested")
+    record_decision(scope, db, session, decision, "requested")
 
 
 async def request_missing_decisions(
@@ -134,7 +126,7 @@ async def withdraw_decisions(
         statement = statement.where(OrchestrationDecision.action_id == action.action_id)
     for decision in await db.session.scalars(statement.with_for_update()):
         decision.status, decision.decided_at = "withdrawn", await db.now()
-        _record(scope, db, session, decision, "withdrawn")
+        record_decision(scope, db, session, decision, "withdrawn")
 
 
 async def refuse_pending(scope: Scope, db: Db, session_id: UUID) -> None:
@@ -176,26 +168,5 @@ async def _decide(
     decision.status = status
     decision.decided_by, decision.decided_at = actor.user_uuid, await db.now()
     decision.note = clean_within(MAX_REASON, note)
-    _record(scope, db, session, decision, status, by=actor.user_uuid, note=decision.note)
+    record_decision(scope, db, session, decision, status)
     return decision, session
-
-
-def _record(
-    scope: Scope,
-    db: Db,
-    session: Orchestration,
-    decision: OrchestrationDecision,
-    event: str,
-    **payload: object,
-) -> None:
-    feed.record(
-        scope,
-        db,
-        f"decision.{event}",
-        decision.decision_id,
-        project_id=session.project_id,
-        session_id=decision.session_id,
-        action_id=decision.action_id,
-        requested_by=decision.requested_by,
-        **payload,
-    )

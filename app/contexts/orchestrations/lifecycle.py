@@ -5,7 +5,6 @@ from uuid import UUID
 
 import msgspec
 
-from app import feed
 from app.cleaning import clean, clean_text
 from app.contexts.orchestrations.common import (
     find_actor,
@@ -14,7 +13,7 @@ from app.contexts.orchestrations.common import (
     measure,
 )
 from app.contexts.orchestrations.decisions import refuse_pending, withdraw_decisions
-from app.contexts.orchestrations.orchestrations import record
+from app.contexts.orchestrations.events import record_action, record_orchestration
 from app.db import Db
 from app.models import Orchestration, OrchestrationAction
 from app.schemas.orchestrations import OrchestrationFail
@@ -38,7 +37,7 @@ async def start_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchest
         raise invalid_transition("orchestration", session.session_status, "started")
     if session.started_at is None:
         session.started_at = await db.now()
-        record(scope, db, session, "started")
+        record_orchestration(scope, db, session, "started")
     return session
 
 
@@ -46,7 +45,7 @@ async def pause_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchest
     """What runs may end, but nothing starts. Raises Conflict `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "paused")
     session.paused_at = await db.now()
-    record(scope, db, session, "paused")
+    record_orchestration(scope, db, session, "paused")
     return session
 
 
@@ -54,7 +53,7 @@ async def resume_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orches
     """Raises Conflict `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "active")
     session.resumed_at = await db.now()
-    record(scope, db, session, "resumed")
+    record_orchestration(scope, db, session, "resumed")
     return session
 
 
@@ -120,20 +119,18 @@ async def _end(scope: Scope, db: Db, session: Orchestration, event: str) -> Orch
             OrchestrationAction.status.in_(["pending", "in_progress"]),
         )
         .values(status="cancelled", cancelled_at=at)
-        .returning(OrchestrationAction.action_id)
-    )
-    for (action_id,) in cancelled:
-        feed.record(
-            scope,
-            db,
-            "action.cancelled",
-            action_id,
-            project_id=session.project_id,
-            session_id=session.session_id,
-            status="cancelled",
+        .returning(
+            OrchestrationAction.action_id,
+            OrchestrationAction.status,
+            OrchestrationAction.critical,
+            OrchestrationAction.retry_count,
+            OrchestrationAction.assigned_agent_id,
         )
+    )
+    for action in cancelled:
+        record_action(scope, db, session, action, "cancelled")
     ended_at = session.completed_at or session.failed_at or at
     summary = await measure(scope, db, session, ended_at)
     session.performance_summary = msgspec.to_builtins(summary)
-    record(scope, db, session, event)
+    record_orchestration(scope, db, session, event)
     return session

@@ -6,7 +6,6 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
-from app import feed
 from app.cleaning import clean, clean_within, merge_patch
 from app.contexts.orchestrations.common import (
     FINAL,
@@ -16,14 +15,14 @@ from app.contexts.orchestrations.common import (
     require_not_final,
 )
 from app.contexts.orchestrations.decisions import refuse_pending, request_missing_decisions
-from app.contexts.projects import require_visible_project
+from app.contexts.orchestrations.events import record_orchestration
 from app.db import Db
 from app.errors import Invalid
-from app.models import Orchestration
+from app.models import Orchestration, Project
 from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import MAX_TEXT, Page
 from app.schemas.orchestrations import OrchestrationCreate, OrchestrationUpdate, Performance
-from app.scope import Scope, one, saved
+from app.scope import Scope, one, require_visible, saved, update_all
 
 
 class OrchestrationFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +82,7 @@ async def create_orchestration(scope: Scope, db: Db, data: OrchestrationCreate) 
         active_agents=sorted({str(agent) for agent in data.active_agents}),
     )
     await saved(db, session)
-    record(scope, db, session, "created")
+    record_orchestration(scope, db, session, "created")
     return session
 
 
@@ -109,7 +108,7 @@ async def update_orchestration(
     if data.chairman_oversight is False and session.chairman_oversight:
         await refuse_pending(scope, db, session_id)
         session.chairman_oversight = False
-    record(scope, db, session, "updated", chairman_oversight=session.chairman_oversight)
+    record_orchestration(scope, db, session, "updated")
     return session
 
 
@@ -118,7 +117,7 @@ async def delete_orchestration(scope: Scope, db: Db, session_id: UUID) -> None:
     session = await lock_alone(scope, db, session_id)
     scope.require_admin()
     await db.session.delete(session)
-    record(scope, db, session, "deleted")
+    record_orchestration(scope, db, session, "deleted")
 
 
 async def move_orchestration(
@@ -127,9 +126,9 @@ async def move_orchestration(
     """The one way to another project. Raises Invalid for a project that is not visible."""
     session = await lock_alone(scope, db, session_id)
     scope.require_admin()
-    await require_visible_project(scope, db, project_id)
+    await require_visible(scope, db, Project, project_id, "project_id")
     session.project_id = project_id
-    record(scope, db, session, "moved")
+    record_orchestration(scope, db, session, "moved")
     return session
 
 
@@ -160,17 +159,13 @@ async def _change_agents(
     if after != before:
         session.active_agents = sorted(after)
         event = "agent_added" if add else "agent_removed"
-        record(scope, db, session, event, agent_id=agent, agents=len(after))
+        record_orchestration(scope, db, session, event, agent_id=agent)
     return session
 
 
-def record(scope: Scope, db: Db, session: Orchestration, event: str, **payload: object) -> None:
-    feed.record(
-        scope,
-        db,
-        f"orchestration.{event}",
-        session.session_id,
-        project_id=session.project_id,
-        status=session.session_status,
-        **payload,
-    )
+async def detach_orchestrations(scope: Scope, db: Db, project_id: int) -> None:
+    """Take a project that is being deleted off all of the account's orchestrations."""
+    scope.require_write()
+    condition = Orchestration.project_id == project_id
+    for session in await update_all(scope, db, Orchestration, condition, project_id=None):
+        record_orchestration(scope, db, session, "moved")

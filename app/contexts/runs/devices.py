@@ -8,17 +8,16 @@ from sqlalchemy.exc import IntegrityError
 
 from app import feed
 from app.cleaning import clean
-from app.contexts.projects import require_visible_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.db import Db
 from app.errors import Invalid, from_violation
-from app.models import Device, OrchestrationNature
+from app.models import Device, OrchestrationNature, Project
 from app.models.base import new_uuid
 from app.models.runs import KNOWN_NATURES
 from app.paging import PageRequest, fetch_page
 from app.schemas.base import Page, given
 from app.schemas.runs import DeviceCreate, DeviceUpdate, NatureCreate, NatureUpdate
-from app.scope import Scope, locked, one, saved
+from app.scope import Scope, locked, one, require_visible, saved, update_all
 
 # A B-tree entry holds 2,704 bytes; a number takes up to six times its digits in jsonb.
 _MAX_KEY_BYTES = 2500
@@ -85,11 +84,20 @@ async def move_device(scope: Scope, db: Db, device_id: str, project_id: int | No
     """The one way to another project. Raises Invalid for a project that is not visible."""
     device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_admin()
-    await require_visible_project(scope, db, project_id)
+    await require_visible(scope, db, Project, project_id, "project_id")
     device.project_id = project_id
     await saved(db, device)
     _record(scope, db, device, "moved")
     return device
+
+
+async def detach_devices(scope: Scope, db: Db, project_id: int) -> None:
+    """Take a project that is being deleted off all of the account's devices."""
+    scope.require_write()
+    for device in await update_all(
+        scope, db, Device, Device.project_id == project_id, project_id=None
+    ):
+        _record(scope, db, device, "moved")
 
 
 async def list_natures(scope: Scope, db: Db, request: PageRequest) -> Page[OrchestrationNature]:

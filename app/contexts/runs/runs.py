@@ -8,17 +8,16 @@ from msgspec import UNSET
 
 from app import feed
 from app.cleaning import clean
-from app.contexts.projects import require_visible_project
 from app.contexts.runs.keys import refuse_taken_key
 from app.contexts.runs.statements import COUNTS
 from app.db import Db
 from app.errors import Conflict, Invalid
-from app.models import Device, OrchestrationNature, Run
+from app.models import Device, OrchestrationNature, Project, Run
 from app.models.base import new_uuid
 from app.paging import PageRequest, fetch_page, filtered
 from app.schemas.base import Page
 from app.schemas.runs import RunCounts, RunCreate, RunFinish, RunUpdate
-from app.scope import Scope, locked, one
+from app.scope import Scope, locked, one, require_visible, update_all
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +86,7 @@ async def create_run(scope: Scope, db: Db, data: RunCreate) -> Run:
     )
     db.session.add(run)
     await db.session.flush()  # its counts are read by a hot statement
-    _record(scope, db, run, "created", device_id=run.device_id)
+    _record(scope, db, run, "created")
     return run
 
 
@@ -128,10 +127,17 @@ async def move_run(scope: Scope, db: Db, run_id: str, project_id: int | None) ->
     """The one way to another project. Raises Invalid for a project that is not visible."""
     run = await _locked(scope, db, run_id)
     scope.require_admin()
-    await require_visible_project(scope, db, project_id)
+    await require_visible(scope, db, Project, project_id, "project_id")
     run.project_id = project_id
     _record(scope, db, run, "moved")
     return run
+
+
+async def detach_runs(scope: Scope, db: Db, project_id: int) -> None:
+    """Take a project that is being deleted off all of the account's runs."""
+    scope.require_write()
+    for run in await update_all(scope, db, Run, Run.project_id == project_id, project_id=None):
+        _record(scope, db, run, "moved")
 
 
 async def lock_unfinished(scope: Scope, db: Db, run_id: str) -> Run:
@@ -155,13 +161,13 @@ def _apply_diagnostics(run: Run, data: RunUpdate | RunFinish) -> None:
         run.diagnostics_md = clean(data.diagnostics_md)
 
 
-def _record(scope: Scope, db: Db, run: Run, event: str, **payload: object) -> None:
+def _record(scope: Scope, db: Db, run: Run, event: str) -> None:
     feed.record(
         scope,
         db,
         f"run.{event}",
         run.orchestration_session_id,
         project_id=run.project_id,
+        device_id=run.device_id,
         finished=run.orch_finished_at is not None,
-        **payload,
     )

@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import UNSET
 
 from app.cleaning import clean, clean_text, clean_within, merge_patch
-from app.contexts.projects import require_visible_project
 from app.contexts.sessions import history, lifecycle
 from app.contexts.sessions.events import session_event
 from app.contexts.sessions.history import Locked
@@ -17,10 +16,10 @@ from app.contexts.sessions.types import has_workflow, require_session_type
 from app.db import Db
 from app.engine import to_jsonb
 from app.errors import Conflict, Invalid
-from app.models import Component, Session
+from app.models import Component, Project, Session
 from app.schemas.base import MAX_NAME
 from app.schemas.sessions import SessionCreate, SessionSummary, SessionUpdate
-from app.scope import Scope
+from app.scope import Scope, require_visible
 
 
 async def create_session(scope: Scope, db: Db, data: SessionCreate) -> SessionSummary:
@@ -29,15 +28,12 @@ async def create_session(scope: Scope, db: Db, data: SessionCreate) -> SessionSu
     scope.require_write()
     require_session_type(data.type)
     project_id = scope.project_id
-    if data.component_id is not None:
-        component = await _visible_component(scope, db, data.component_id)
+    component = await require_visible(scope, db, Component, data.component_id, "component_id")
+    if component is not None:
         if project_id not in {None, component.project_id}:
             raise Invalid.field("component_id", "belongs to another project")
         project_id = component.project_id
-    if data.parent_session_id is not None:
-        parent = scope.select(Session).where(Session.id == data.parent_session_id)
-        if await db.session.scalar(parent) is None:
-            raise Invalid.field("parent_session_id", "is not a visible session")
+    await require_visible(scope, db, Session, data.parent_session_id, "parent_session_id")
     if data.external_id is not None and await is_outside(scope, db, data.external_id):
         raise Conflict(
             "A session of another project has this external_id.", code="key_in_other_project"
@@ -80,9 +76,8 @@ async def update_session(
         values["state"] = merge_patch(locked.row.state, clean(data.state))
     if data.component_id is not UNSET:
         values["component_id"] = data.component_id
-    if isinstance(data.component_id, int):
-        component = await _visible_component(scope, db, data.component_id)
-        if component.project_id != locked.row.project_id:
+        component = await require_visible(scope, db, Component, data.component_id, "component_id")
+        if component is not None and component.project_id != locked.row.project_id:
             raise Invalid.field("component_id", "belongs to another project than the session")
     change = SessionChange(locked)
     change.edit(**values)
@@ -158,7 +153,7 @@ async def move_session(
     """
     locked = await history.lock_row(scope, db, session_id)
     scope.require_admin()
-    await require_visible_project(scope, db, project_id)
+    await require_visible(scope, db, Project, project_id, "project_id")
     change = SessionChange(locked)
     change.move(project_id)
     return await _changed(scope, db, locked, change)
@@ -168,11 +163,3 @@ async def _changed(scope: Scope, db: Db, locked: Locked, change: SessionChange) 
     await lifecycle.apply(scope, db, locked, change)
     # Account-wide: a strict scope may have moved the session out of its own sight.
     return await get_session(scope.account_wide(), db, locked.session.id)
-
-
-async def _visible_component(scope: Scope, db: Db, component_id: int) -> Component:
-    statement = scope.select(Component).where(Component.id == component_id)
-    component = await db.session.scalar(statement)
-    if component is None:
-        raise Invalid.field("component_id", "is not a visible component")
-    return component

@@ -64,7 +64,7 @@ async def test_a_rejection(world: World, admin: httpx.AsyncClient) -> None:
             "SELECT payload FROM feed_events WHERE account_id = $1 AND name = 'decision.rejected'",
             world.account_id,
         )
-    assert (payload["by"], payload["note"]) == (rejected["decided_by"], "too risky")
+    assert (payload["decided_by"], payload["note"]) == (rejected["decided_by"], "too risky")
 
 
 async def test_who_may_not_decide(world: World) -> None:
