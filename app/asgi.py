@@ -36,7 +36,7 @@ from app.http.unit_of_work import UnitOfWork, note_deadlock, provide_current_sco
 from app.jobs import Jobs
 from app.logs import configure_logging
 from app.settings import Settings
-from app.stream.events import stream_events
+from app.stream.events import stream_feed_events
 from app.stream.hub import Hub
 from app.stream.shutdown import close_streams_on_signal
 
@@ -72,7 +72,7 @@ def create_app(configuration: Settings | None = None) -> Envelope:
 
     return Envelope(
         Litestar(
-            route_handlers=[*ROUTES, stream_events, metrics],
+            route_handlers=[*ROUTES, stream_feed_events, metrics],
             cors_config=_cors(configuration.cors_origins),
             request_class=ApiRequest,
             dependencies={

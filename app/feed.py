@@ -77,7 +77,7 @@ def event(
     )
 
 
-async def list_events(
+async def list_feed_events(
     scope: Scope, db: Db, *, after: int, limit: int, session_id: int | None = None
 ) -> list[FeedEventOut]:
     """Ascending. With a project in the scope only that project's events."""
@@ -103,7 +103,7 @@ async def trim_events(scope: Scope, db: Db, kept: datetime.timedelta) -> None:
 
 
 class Shown(NamedTuple):
-    """The filter of `list_events`, for events that are at hand already. None filters nothing."""
+    """The filter of `list_feed_events` for events already at hand. None filters nothing."""
 
     project_id: int | None
     session_id: int | None

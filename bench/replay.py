@@ -40,7 +40,9 @@ async def measure(settings: Settings, count: int) -> None:
                 tracemalloc.start()
             begun = time.perf_counter()
             async with database.transaction(scope) as db:
-                replayed = await continuity.replay_events(scope, db, instance_id, from_zero=True)
+                replayed = await continuity.replay_instance_events(
+                    scope, db, instance_id, from_zero=True
+                )
             assert replayed.state.sequence_num == count + 1
             seconds = time.perf_counter() - begun
             if traced:
@@ -69,7 +71,7 @@ async def _fill(database: Database, count: int) -> tuple[Scope, str]:
             for n in numbers
         ]
         async with database.transaction(scope) as db:
-            await continuity.emit_events(scope, db, instance_id, events)
+            await continuity.emit_instance_events(scope, db, instance_id, events)
     seconds = time.perf_counter() - begun
     print(f"emit: {count / seconds:,.0f} events/s in batches of {BATCH}")
     return scope, instance_id

@@ -10,7 +10,7 @@ from app.schemas.feed import FeedPage
 
 
 @route("GET", "/api/feed", tag="feed")
-async def list_events(
+async def list_feed_events(
     current_scope: CurrentScope,
     db: OpenDb,
     after: Annotated[int, QueryParameter(ge=0, le=MAX_BIGINT)] = 0,
@@ -18,7 +18,7 @@ async def list_events(
     limit: Limit = 50,
 ) -> FeedPage:
     """Ascending. `next_cursor` is the last sequence: ask with it as `after` for what comes next."""
-    events = await feed.list_events(
+    events = await feed.list_feed_events(
         current_scope, db, after=after, limit=limit, session_id=session_id
     )
     return FeedPage(data=events, next_cursor=str(events[-1].sequence if events else after))

@@ -33,7 +33,7 @@ EventBatch = Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_leng
     takes_anything=True,
     unlimited=True,
 )
-async def ingest_event(
+async def ingest_hook_event(
     current_scope: CurrentScope,
     db: OpenDb,
     agent: FromPath[str],
@@ -42,7 +42,7 @@ async def ingest_event(
 ) -> None:
     """Any JSON object: the senders are not ours to correct."""
     host = None if hostname is None else unquote(hostname).replace("\x00", "\ufffd")[:255]
-    outcome = await hooks.ingest_event(current_scope, db, agent, data, hostname=host)
+    outcome = await hooks.ingest_hook_event(current_scope, db, agent, data, hostname=host)
     if outcome == "outside":
         _OUTSIDE.labels(agent).inc()
 
@@ -56,9 +56,9 @@ async def ingest_event(
     takes_anything=True,
     unlimited=True,
 )
-async def import_events(
+async def import_hook_events(
     current_scope: CurrentScope, db: OpenDb, agent: FromPath[str], data: JSONBody[EventBatch]
 ) -> ImportSummary:
     """Events of the past, such as a transcript tells. What is there already stays as it is."""
-    stored = await hooks.import_events(current_scope, db, agent, data)
+    stored = await hooks.import_hook_events(current_scope, db, agent, data)
     return ImportSummary(received=len(data), stored=stored)

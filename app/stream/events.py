@@ -29,12 +29,12 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 @get(
     "/api/feed/stream",
-    operation_id="stream_events",
+    operation_id="stream_feed_events",
     tags=["feed"],
     summary="Follow the feed",
     stream=True,
 )
-async def stream_events(
+async def stream_feed_events(
     request: Request[Any, Any, Any],
     current_scope: CurrentScope,
     after: Annotated[int | None, QueryParameter(ge=0, le=MAX_BIGINT)] = None,
@@ -108,7 +108,7 @@ class Follower:
         while self._last < until:
             async with self._database.transaction(self._scope) as db:
                 bounds = await feed.feed_bounds(self._scope, db)
-                events = await feed.list_events(
+                events = await feed.list_feed_events(
                     self._scope, db, after=self._last, limit=BATCH, session_id=self._session_id
                 )
             if self._last + 1 < bounds.first_kept:

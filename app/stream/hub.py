@@ -143,7 +143,7 @@ class Hub:
             try:
                 async with self._database.transaction(scope, hot=True) as db:
                     after = channel.position
-                    events = await feed.list_events(scope, db, after=after, limit=BATCH)
+                    events = await feed.list_feed_events(scope, db, after=after, limit=BATCH)
             except _Lost:
                 await asyncio.sleep(RECONNECT_SECONDS)
                 continue

@@ -37,7 +37,7 @@ BODIES: dict[str, Any] = {
     "fail_session": {"reason": "because"},
     "move_session": {"project_id": None},
     "append_interactions": INTERACTION,
-    "set_result": RESULT,
+    "set_interaction_result": RESULT,
     "create_device": {"name": "press"},
     "update_device": {"boundary": "elsewhere"},
     "move_device": MOVE,
@@ -69,9 +69,9 @@ BODIES: dict[str, Any] = {
     "approve_decision": {"note": "fine"},
     "reject_decision": {"note": "no"},
     "register_instance": {"project": "consilio-s", "instance_type": "PS"},
-    "record_heartbeat": {"context_percent": 10},
-    "emit_events": {"event_type": "test_passed"},
-    "log_commands": {"command_type": "task", "action": "spawn_subagent"},
+    "record_instance_heartbeat": {"context_percent": 10},
+    "emit_instance_events": {"event_type": "test_passed"},
+    "log_instance_commands": {"command_type": "task", "action": "spawn_subagent"},
     "create_checkpoint": {"work_state": {"phase": "implementation"}},
     "update_continuity_settings": {"stale_minutes": 10},
     "register_agent": {"codebase": "/src"},
@@ -87,8 +87,8 @@ BODIES: dict[str, Any] = {
     "move_work_item": MOVE,
     "create_work_item_conflict": CONFLICT,
     "resolve_work_item_conflict": {"resolution_notes": "merged"},
-    "ingest_event": {"session_id": "x", "hook_event_name": "SessionStart"},
-    "import_events": [{"session_id": "x", "hook_event_name": "SessionStart"}],
+    "ingest_hook_event": {"session_id": "x", "hook_event_name": "SessionStart"},
+    "import_hook_events": [{"session_id": "x", "hook_event_name": "SessionStart"}],
 }
 
 # Parameters that an operation does not work without.

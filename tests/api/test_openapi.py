@@ -13,7 +13,7 @@ from tests.factories import World
 # No context function stands behind them: they show no row of anybody.
 WITHOUT_CONTEXT = {
     *("health_live", "health_ready", "get_meta"),
-    *("list_event_types", "list_session_types"),
+    *("list_instance_event_types", "list_session_types"),
 }
 CONTEXTS = (
     "app.contexts.accounts",
@@ -46,7 +46,9 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 async def test_every_route_is_described(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
-    assert set(operations(document)) == {str(h.operation_id) for h in ROUTES} | {"stream_events"}
+    assert set(operations(document)) == {str(h.operation_id) for h in ROUTES} | {
+        "stream_feed_events"
+    }
 
 
 async def test_operations_are_named_as_the_context_functions() -> None:
@@ -65,7 +67,7 @@ async def test_errors_are_declared(document: dict[str, Any]) -> None:
     }
     for name, operation in operations(document).items():
         method, path = routes[name]
-        if name in {"health_live", "health_ready", "stream_events"}:
+        if name in {"health_live", "health_ready", "stream_feed_events"}:
             continue
         declared = set(operation["responses"])
         assert {"401", "403", "404", "422", "503"} <= declared, name

@@ -23,7 +23,7 @@ HANGS_SECONDS = SECONDS + 190
 MAX_EXAMPLES = max(20, SECONDS // 4)
 # They have tests of their own: the stream has no end that a tester could wait for, and the others
 # would take the tester's token away in the middle of everything.
-EXCLUDED = ["stream_events", "delete_account", "revoke_token"]
+EXCLUDED = ["stream_feed_events", "delete_account", "revoke_token"]
 # All checks but two. Valid by the schema may be forbidden by the state: an id that is taken, a
 # session that has ended. And the tester believes that a number in a query is not one of its texts.
 # A project or a version that is made up would only be 404 or 412 before anything else is looked at.
@@ -34,7 +34,7 @@ CONFIGURATION = """
 [checks]
 positive_data_acceptance.enabled = false
 [[operations]]
-include-operation-id = ["list_instance_commands", "search_commands"]
+include-operation-id = ["list_instance_commands", "search_instance_commands"]
 checks.negative_data_rejection.enabled = false
 """
 FAR_AWAY = 9_000_000_000

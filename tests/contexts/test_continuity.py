@@ -36,7 +36,7 @@ async def instance(world: World, suffix: str = "abc123", *, rows: int = 2) -> st
         await continuity.register_instance(scope, db, data)
         command = CommandLogInput(command_type="task", action="spawn")
         if rows:
-            await continuity.log_commands(scope, db, instance_id, [command] * rows)
+            await continuity.log_instance_commands(scope, db, instance_id, [command] * rows)
         for _ in range(rows):
             await continuity.create_checkpoint(scope, db, instance_id, CheckpointInput())
     return instance_id
@@ -156,7 +156,7 @@ async def test_heartbeats_from_before_the_clock_was_set_back(world: World) -> No
             " heartbeat_event_at = now() + interval '1 h'"
         )
     async with world.db() as db:
-        await continuity.record_heartbeat(scope, db, ids[1], Heartbeat())
+        await continuity.record_instance_heartbeat(scope, db, ids[1], Heartbeat())
     await jobs.mark_stale(world.database, world.account_id)
     async with world.db() as db:
         now = await db.now()
@@ -219,24 +219,26 @@ async def test_another_tenant(
     calls: list[Callable[[Any], Awaitable[object]]] = [
         lambda db: continuity.get_instance(scope, db, theirs),
         lambda db: continuity.find_instance(scope, db, theirs),
-        lambda db: continuity.record_heartbeat(scope, db, theirs, Heartbeat()),
+        lambda db: continuity.record_instance_heartbeat(scope, db, theirs, Heartbeat()),
         lambda db: continuity.close_instance(scope, db, theirs),
         lambda db: continuity.delete_instance(scope, db, theirs),
-        lambda db: continuity.emit_events(
+        lambda db: continuity.emit_instance_events(
             scope, db, theirs, [EventInput(event_type="test_passed")]
         ),
         lambda db: continuity.list_instance_events(scope, db, theirs, page, EventFilter()),
-        lambda db: continuity.log_commands(
+        lambda db: continuity.log_instance_commands(
             scope, db, theirs, [CommandLogInput(command_type="t", action="a")]
         ),
-        lambda db: continuity.search_commands(scope, db, page, CommandFilter(), instance_id=theirs),
+        lambda db: continuity.search_instance_commands(
+            scope, db, page, CommandFilter(), instance_id=theirs
+        ),
         lambda db: continuity.create_checkpoint(scope, db, theirs, CheckpointInput()),
         lambda db: continuity.list_checkpoints(scope, db, theirs, page),
         lambda db: continuity.get_latest_checkpoint(scope, db, theirs),
         lambda db: continuity.get_checkpoint(scope, db, theirs, uuid4()),
         lambda db: continuity.restore_checkpoint(scope, db, theirs, uuid4()),
-        lambda db: continuity.replay_events(scope, db, theirs),
-        lambda db: continuity.list_timeline(scope, db, theirs, page),
+        lambda db: continuity.replay_instance_events(scope, db, theirs),
+        lambda db: continuity.list_instance_timeline(scope, db, theirs, page),
         lambda db: continuity.resume_instance(scope, db, theirs),
         lambda db: continuity.resume_instance(scope, db),
     ]
@@ -246,8 +248,10 @@ async def test_another_tenant(
                 await call(db)
     async with mine.db() as db:
         assert (await continuity.list_instances(scope, db, page, InstanceFilter())).data == []
-        assert (await continuity.search_events(scope, db, page, EventFilter())).data == []
-        assert (await continuity.search_commands(scope, db, page, CommandFilter())).data == []
+        assert (await continuity.search_instance_events(scope, db, page, EventFilter())).data == []
+        assert (
+            await continuity.search_instance_commands(scope, db, page, CommandFilter())
+        ).data == []
         assert (await continuity.search_checkpoints(scope, db, page)).data == []
         assert (await continuity.list_expired(scope, db)).is_empty()
         assert (await continuity.delete_expired(mine.scope(Role.SYSTEM), db)).is_empty()

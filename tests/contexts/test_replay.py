@@ -33,13 +33,13 @@ async def new_instance(world: World) -> str:
 
 async def emit(world: World, instance_id: str, events: list[EventInput]) -> list[int]:
     async with world.db() as db:
-        emitted = await continuity.emit_events(world.scope(), db, instance_id, events)
+        emitted = await continuity.emit_instance_events(world.scope(), db, instance_id, events)
         return [event.sequence_num for event in emitted.events]
 
 
 async def replay(world: World, instance_id: str, **options: Any) -> ReplayOut:
     async with world.db() as db:
-        return await continuity.replay_events(world.scope(), db, instance_id, **options)
+        return await continuity.replay_instance_events(world.scope(), db, instance_id, **options)
 
 
 def plain_fold(events: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:

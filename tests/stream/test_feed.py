@@ -113,7 +113,7 @@ async def test_another_account_hears_nothing(make: Make) -> None:
     events = (await mine.client().get("/api/feed", headers={"X-Project": "*"})).json()["data"]
     assert {event["account_id"] for event in events} == {mine.account_id}
     async with mine.db() as db:
-        found = await feed.list_events(mine.scope(), db, after=0, limit=100)
+        found = await feed.list_feed_events(mine.scope(), db, after=0, limit=100)
     assert {event.account_id for event in found} == {mine.account_id}
 
 

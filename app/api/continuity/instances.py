@@ -79,14 +79,14 @@ async def delete_instance(
 
 
 @route("POST", "/api/instances/{instance_id:str}/heartbeat", tag="instances")
-async def record_heartbeat(
+async def record_instance_heartbeat(
     current_scope: CurrentScope,
     db: OpenDb,
     instance_id: FromPath[str],
     data: JSONBody[Heartbeat | None] = None,
 ) -> HeartbeatOut:
     """What is left out stays as it is; null clears the epic."""
-    instance = await continuity.record_heartbeat(
+    instance = await continuity.record_instance_heartbeat(
         current_scope, db, instance_id, data or Heartbeat()
     )
     advised = instance.context_percent >= continuity.CHECKPOINT_ADVISED_PERCENT
@@ -102,18 +102,20 @@ async def close_instance(
 
 
 @route("GET", "/api/instances/{instance_id:str}/replay", tag="instances")
-async def replay_events(
+async def replay_instance_events(
     current_scope: CurrentScope,
     db: OpenDb,
     instance_id: FromPath[str],
     to_sequence: Sequence = None,
 ) -> ReplayOut:
     """The state after that event, by default the newest."""
-    return await continuity.replay_events(current_scope, db, instance_id, to_sequence=to_sequence)
+    return await continuity.replay_instance_events(
+        current_scope, db, instance_id, to_sequence=to_sequence
+    )
 
 
 @route("GET", "/api/instances/{instance_id:str}/timeline", tag="instances")
-async def list_timeline(
+async def list_instance_timeline(
     current_scope: CurrentScope,
     db: OpenDb,
     instance_id: FromPath[str],
@@ -122,7 +124,7 @@ async def list_timeline(
 ) -> Page[TimelineEntry]:
     """Events, commands and checkpoints merged by time, newest first."""
     request = PageRequest(limit, cursor)
-    return await continuity.list_timeline(current_scope, db, instance_id, request)
+    return await continuity.list_instance_timeline(current_scope, db, instance_id, request)
 
 
 @route("POST", "/api/instances/resume", tag="instances")

@@ -24,7 +24,7 @@ from app.schemas.rendering import rendered, rendered_page
 
 
 @route("GET", "/api/instances/event-types", tag="events")
-async def list_event_types() -> Page[EventTypeOut]:
+async def list_instance_event_types() -> Page[EventTypeOut]:
     return Page(continuity.EVENT_TYPES, None)
 
 
@@ -48,7 +48,7 @@ _COMMAND_FILTERS = query_filters(
 
 
 @route("POST", "/api/instances/{instance_id:str}/events", 201, tag="events", also=[200])
-async def emit_events(
+async def emit_instance_events(
     current_scope: CurrentScope,
     db: OpenDb,
     instance_id: FromPath[str],
@@ -56,7 +56,7 @@ async def emit_events(
 ) -> Response[EventOut | Batch[EventOut]]:
     """One event or an array of up to 500, all or nothing."""
     posted = [data] if isinstance(data, EventInput) else data
-    emitted = await continuity.emit_events(current_scope, db, instance_id, posted)
+    emitted = await continuity.emit_instance_events(current_scope, db, instance_id, posted)
     events = [rendered(event, EventOut) for event in emitted.events]
     content = events[0] if isinstance(data, EventInput) else Batch(events)
     location = f"/api/instances/{instance_id}/events"
@@ -79,7 +79,7 @@ async def list_instance_events(
 
 
 @route("GET", "/api/events", tag="events", dependencies=_EVENT_FILTERS)
-async def search_events(
+async def search_instance_events(
     current_scope: CurrentScope,
     db: OpenDb,
     filters: NamedDependency[EventFilter],
@@ -87,12 +87,14 @@ async def search_events(
     cursor: Cursor = None,
 ) -> Page[EventOut]:
     """Of all instances, newest first."""
-    page = await continuity.search_events(current_scope, db, PageRequest(limit, cursor), filters)
+    page = await continuity.search_instance_events(
+        current_scope, db, PageRequest(limit, cursor), filters
+    )
     return rendered_page(page, EventOut)
 
 
 @route("POST", "/api/instances/{instance_id:str}/commands", 201, tag="commands")
-async def log_commands(
+async def log_instance_commands(
     current_scope: CurrentScope,
     db: OpenDb,
     instance_id: FromPath[str],
@@ -100,7 +102,7 @@ async def log_commands(
 ) -> Response[LoggedCommandOut | Batch[LoggedCommandOut]]:
     """One command or an array of up to 500, all or nothing."""
     posted = [data] if isinstance(data, CommandLogInput) else data
-    logged = await continuity.log_commands(current_scope, db, instance_id, posted)
+    logged = await continuity.log_instance_commands(current_scope, db, instance_id, posted)
     commands = [rendered(command, LoggedCommandOut) for command in logged]
     content = commands[0] if isinstance(data, CommandLogInput) else Batch(commands)
     return created(content, f"/api/instances/{instance_id}/commands")
@@ -121,14 +123,14 @@ async def list_instance_commands(
     cursor: Cursor = None,
 ) -> Page[LoggedCommandOut]:
     """Newest first. Several `tag`s must all be there."""
-    page = await continuity.search_commands(
+    page = await continuity.search_instance_commands(
         current_scope, db, PageRequest(limit, cursor), filters, instance_id=instance_id
     )
     return rendered_page(page, LoggedCommandOut)
 
 
 @route("GET", "/api/commands", tag="commands", dependencies=_COMMAND_FILTERS)
-async def search_commands(
+async def search_instance_commands(
     current_scope: CurrentScope,
     db: OpenDb,
     filters: NamedDependency[CommandFilter],
@@ -136,5 +138,7 @@ async def search_commands(
     cursor: Cursor = None,
 ) -> Page[LoggedCommandOut]:
     """Of all instances, newest first."""
-    page = await continuity.search_commands(current_scope, db, PageRequest(limit, cursor), filters)
+    page = await continuity.search_instance_commands(
+        current_scope, db, PageRequest(limit, cursor), filters
+    )
     return rendered_page(page, LoggedCommandOut)

@@ -147,26 +147,28 @@ async def cancel_orchestration(
 
 
 @route("PUT", f"{_ONE}/agents/{{agent_id:str}}", tag="orchestrations", also=[409])
-async def add_agent(
+async def add_orchestration_agent(
     current_scope: CurrentScope,
     db: OpenDb,
     orchestration_id: FromPath[UUID],
     agent_id: FromPath[str],
 ) -> OrchestrationOut:
     """Adding twice is adding once."""
-    session = await orchestrations.add_agent(current_scope, db, orchestration_id, agent_id)
+    session = await orchestrations.add_orchestration_agent(
+        current_scope, db, orchestration_id, agent_id
+    )
     return await _out(current_scope, db, session)
 
 
 @route("DELETE", f"{_ONE}/agents/{{agent_id:str}}", 204, tag="orchestrations", also=[409])
-async def remove_agent(
+async def remove_orchestration_agent(
     current_scope: CurrentScope,
     db: OpenDb,
     orchestration_id: FromPath[UUID],
     agent_id: FromPath[str],
 ) -> None:
     """Also when it was not there."""
-    await orchestrations.remove_agent(current_scope, db, orchestration_id, agent_id)
+    await orchestrations.remove_orchestration_agent(current_scope, db, orchestration_id, agent_id)
 
 
 async def _out(scope: Scope, db: Db, session: Orchestration) -> OrchestrationOut:

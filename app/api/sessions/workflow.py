@@ -37,11 +37,11 @@ async def list_session_types() -> Page[SessionTypeOut]:
     also=[200, 502],
     hot=True,
 )
-async def next_command(
+async def next_session_command(
     current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> Response[Interaction]:
     """What the workflow does next; again the same until its result is there."""
-    command = await sessions.next_command(current_scope, db, session_id)
+    command = await sessions.next_session_command(current_scope, db, session_id)
     interaction = command.interaction
     location = f"/api/sessions/{session_id}/interactions/{interaction.id}"
     return created(interaction, location, 201 if command.created else 200)
@@ -55,7 +55,7 @@ async def next_command(
     hot=True,
     nul_allowed_in="*",
 )
-async def set_result(
+async def set_interaction_result(
     current_scope: CurrentScope,
     db: OpenDb,
     state: State,
@@ -64,7 +64,7 @@ async def set_result(
     data: JSONBody[ResultInput],
 ) -> ResultOut:
     """For the commands of a workflow, the step may change the result's status and the session."""
-    completed = await sessions.set_result(
+    completed = await sessions.set_interaction_result(
         current_scope, db, session_id, interaction_id, data, state.settings.retry_limit
     )
     return rendered(completed, ResultOut)

@@ -7,13 +7,17 @@ from app.contexts.continuity.checkpoints import (
     list_checkpoints,
     search_checkpoints,
 )
-from app.contexts.continuity.commands import CommandFilter, log_commands, search_commands
+from app.contexts.continuity.commands import (
+    CommandFilter,
+    log_instance_commands,
+    search_instance_commands,
+)
 from app.contexts.continuity.events import (
     EVENT_TYPES,
     EventFilter,
-    emit_events,
+    emit_instance_events,
     list_instance_events,
-    search_events,
+    search_instance_events,
 )
 from app.contexts.continuity.instances import (
     CHECKPOINT_ADVISED_PERCENT,
@@ -25,14 +29,14 @@ from app.contexts.continuity.instances import (
     get_instance,
     list_instances,
     mark_stale_instances,
-    record_heartbeat,
+    record_instance_heartbeat,
     register_instance,
 )
-from app.contexts.continuity.replaying import replay_events
+from app.contexts.continuity.replaying import replay_instance_events
 from app.contexts.continuity.resuming import restore_checkpoint, resume_instance
 from app.contexts.continuity.retention import delete_expired, list_expired
 from app.contexts.continuity.settings import get_continuity_settings, update_continuity_settings
-from app.contexts.continuity.timeline import list_timeline
+from app.contexts.continuity.timeline import list_instance_timeline
 
 __all__ = [
     "CHECKPOINT_ADVISED_PERCENT",
@@ -45,7 +49,7 @@ __all__ = [
     "delete_expired",
     "delete_instance",
     "detach_instances",
-    "emit_events",
+    "emit_instance_events",
     "find_instance",
     "get_checkpoint",
     "get_continuity_settings",
@@ -54,17 +58,17 @@ __all__ = [
     "list_checkpoints",
     "list_expired",
     "list_instance_events",
+    "list_instance_timeline",
     "list_instances",
-    "list_timeline",
-    "log_commands",
+    "log_instance_commands",
     "mark_stale_instances",
-    "record_heartbeat",
+    "record_instance_heartbeat",
     "register_instance",
-    "replay_events",
+    "replay_instance_events",
     "restore_checkpoint",
     "resume_instance",
     "search_checkpoints",
-    "search_commands",
-    "search_events",
+    "search_instance_commands",
+    "search_instance_events",
     "update_continuity_settings",
 ]

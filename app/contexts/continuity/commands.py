@@ -30,7 +30,7 @@ class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime.datetime | None = None
 
 
-async def log_commands(
+async def log_instance_commands(
     scope: Scope, db: Db, instance_id: str, posted: Sequence[CommandLogInput]
 ) -> list[LoggedCommand]:
     """All or nothing; a closed instance takes late commands as well, none gets lost."""
@@ -57,7 +57,7 @@ async def log_commands(
     return commands
 
 
-async def search_commands(
+async def search_instance_commands(
     scope: Scope,
     db: Db,
     request: PageRequest,

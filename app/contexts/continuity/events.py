@@ -35,7 +35,7 @@ EVENT_TYPES = [
 ]
 
 
-async def emit_events(
+async def emit_instance_events(
     scope: Scope, db: Db, instance_id: str, posted: Sequence[EventInput]
 ) -> Emitted:
     """All or nothing; a closed instance takes late events as well, none gets lost.
@@ -75,7 +75,7 @@ async def list_instance_events(
     return await fetch_page(db, statement, [StoredEvent.sequence_num], request, descending=False)
 
 
-async def search_events(
+async def search_instance_events(
     scope: Scope, db: Db, request: PageRequest, filters: EventFilter
 ) -> Page[StoredEvent]:
     """Of all instances, newest `timestamp` first."""

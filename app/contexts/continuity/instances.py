@@ -150,7 +150,7 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
     return Registered(instance, created=True)
 
 
-async def record_heartbeat(
+async def record_instance_heartbeat(
     scope: Scope, db: Db, instance_id: str, data: Heartbeat
 ) -> SupervisorSession:
     """A stale instance becomes active again. Raises Conflict `instance_closed`."""

@@ -22,7 +22,7 @@ ORDER BY sequence_num LIMIT $5
 """
 
 
-async def replay_events(
+async def replay_instance_events(
     scope: Scope,
     db: Db,
     instance_id: str,

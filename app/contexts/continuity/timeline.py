@@ -48,7 +48,7 @@ _LOGS = (
 )
 
 
-async def list_timeline(
+async def list_instance_timeline(
     scope: Scope, db: Db, instance_id: str, request: PageRequest
 ) -> Page[TimelineEntry]:
     """Newest first. Each log is read through its own index, no further than the page needs."""

@@ -27,7 +27,7 @@ _TRANSLATORS: dict[str, Callable[[Event], Observation | None]] = {
 }
 
 
-async def ingest_event(
+async def ingest_hook_event(
     scope: Scope, db: Db, agent: str, event: object, *, hostname: str | None = None
 ) -> Outcome:
     """Every event is a sign of life of its agent, on the machine `hostname` where that is known.
@@ -62,7 +62,7 @@ async def ingest_event(
     return "stored"
 
 
-async def import_events(scope: Scope, db: Db, agent: str, events: Sequence[Event]) -> int:
+async def import_hook_events(scope: Scope, db: Db, agent: str, events: Sequence[Event]) -> int:
     """How many of the events belong to a session that may be written to.
 
     What happened in the past: it adds what the hooks missed, and neither brings a session back to

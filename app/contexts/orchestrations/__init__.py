@@ -27,7 +27,7 @@ from app.contexts.orchestrations.lifecycle import (
 )
 from app.contexts.orchestrations.orchestrations import (
     OrchestrationFilter,
-    add_agent,
+    add_orchestration_agent,
     create_orchestration,
     delete_orchestration,
     detach_orchestrations,
@@ -35,13 +35,13 @@ from app.contexts.orchestrations.orchestrations import (
     get_performance,
     list_orchestrations,
     move_orchestration,
-    remove_agent,
+    remove_orchestration_agent,
     update_orchestration,
 )
 
 __all__ = [
     "OrchestrationFilter",
-    "add_agent",
+    "add_orchestration_agent",
     "approve_decision",
     "cancel_action",
     "cancel_orchestration",
@@ -64,7 +64,7 @@ __all__ = [
     "move_orchestration",
     "pause_orchestration",
     "reject_decision",
-    "remove_agent",
+    "remove_orchestration_agent",
     "resume_orchestration",
     "rollback_action",
     "start_action",

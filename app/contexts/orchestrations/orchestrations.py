@@ -132,13 +132,17 @@ async def move_orchestration(
     return session
 
 
-async def add_agent(scope: Scope, db: Db, session_id: UUID, agent_id: str) -> Orchestration:
+async def add_orchestration_agent(
+    scope: Scope, db: Db, session_id: UUID, agent_id: str
+) -> Orchestration:
     """Adding twice is adding once. Raises Invalid for what is no uuid, Conflict
     `orchestration_ended`."""
     return await _change_agents(scope, db, session_id, agent_id, add=True)
 
 
-async def remove_agent(scope: Scope, db: Db, session_id: UUID, agent_id: str) -> Orchestration:
+async def remove_orchestration_agent(
+    scope: Scope, db: Db, session_id: UUID, agent_id: str
+) -> Orchestration:
     """Also when it was not there. Raises Invalid for what is no uuid, Conflict
     `orchestration_ended`."""
     return await _change_agents(scope, db, session_id, agent_id, add=False)

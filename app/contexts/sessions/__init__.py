@@ -22,7 +22,7 @@ from app.contexts.sessions.sessions import (
     update_session,
 )
 from app.contexts.sessions.types import session_types
-from app.contexts.sessions.workflow import next_command, set_result
+from app.contexts.sessions.workflow import next_session_command, set_interaction_result
 
 __all__ = [
     "AppendQueue",
@@ -44,10 +44,10 @@ __all__ = [
     "list_sessions",
     "lock_known",
     "move_session",
-    "next_command",
+    "next_session_command",
     "observe",
     "reopen_session",
     "session_types",
-    "set_result",
+    "set_interaction_result",
     "update_session",
 ]

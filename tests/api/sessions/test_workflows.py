@@ -256,13 +256,13 @@ async def test_another_tenants_workflow_does_not_exist(
     stranger = await make()
     async with stranger.db() as db:
         with pytest.raises(NotFound):
-            await sessions.next_command(stranger.scope(), db, number)
+            await sessions.next_session_command(stranger.scope(), db, number)
         with pytest.raises(NotFound):
-            await sessions.set_result(
+            await sessions.set_interaction_result(
                 stranger.scope(), db, number, interaction["id"], ResultInput(status="ok")
             )
     elsewhere = world.scope(project_id=world.project_id + 1, strict=True)
     async with world.db(elsewhere) as db:
         with pytest.raises(NotFound):
-            await sessions.next_command(elsewhere, db, number)
+            await sessions.next_session_command(elsewhere, db, number)
     assert await ask(client, session) == interaction

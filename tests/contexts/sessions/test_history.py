@@ -81,7 +81,7 @@ async def apply(world: World, session_id: int, model: Model, operation: tuple[An
             if stdout is None:
                 stdout = f"{seq}:" + "y" * length
                 async with world.db() as db:
-                    await sessions.set_result(
+                    await sessions.set_interaction_result(
                         world.scope(),
                         db,
                         session_id,

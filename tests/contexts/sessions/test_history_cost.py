@@ -48,12 +48,14 @@ async def test_a_step_of_a_workflow_reads_its_own_session_and_no_other(world: Wo
     async with world.db() as db:
         data = SessionCreate(type="ContextDesignSessions")
         ids = [(await sessions.create_session(scope, db, data)).id for _ in range(80)]
-        await sessions.next_command(scope, db, ids[0])
+        await sessions.next_session_command(scope, db, ids[0])
     async with among_small_accounts(world), fresh_plans(world) as db:
         before = await rows_read(db, "sessions")
-        pending = (await sessions.next_command(scope, db, ids[0])).interaction
-        await sessions.set_result(scope, db, ids[0], pending.id, ResultInput(status="ok"))
-        await sessions.next_command(scope, db, ids[0])
+        pending = (await sessions.next_session_command(scope, db, ids[0])).interaction
+        await sessions.set_interaction_result(
+            scope, db, ids[0], pending.id, ResultInput(status="ok")
+        )
+        await sessions.next_session_command(scope, db, ids[0])
         # Locked three times, and twice found and written.
         assert await rows_read(db, "sessions") - before <= 3 + 2 * 2
 

@@ -55,7 +55,7 @@ class Completed(msgspec.Struct):
     applied: bool
 
 
-async def next_command(scope: Scope, db: Db, session_id: int) -> NextCommand:
+async def next_session_command(scope: Scope, db: Db, session_id: int) -> NextCommand:
     """Return the pending command, or build the next one: a client that lost an answer asks again.
 
     Raises Conflict `session_ended`, `no_workflow` or `secret_in_command`, Invalid for the project's
@@ -95,7 +95,7 @@ async def next_command(scope: Scope, db: Db, session_id: int) -> NextCommand:
     return NextCommand(without_marks(interaction), created=True)
 
 
-async def set_result(
+async def set_interaction_result(
     scope: Scope,
     db: Db,
     session_id: int,
