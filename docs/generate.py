@@ -7,7 +7,13 @@ from typing import Any, Union, get_args, get_origin
 from app.schemas.events import ENTITY_IDS, EVENTS, Payload
 
 FOLDER = Path(__file__).parent
-_JSON_TYPES = {"int": "integer", "str": "text", "bool": "boolean", "UUID": "text", "NoneType": "null"}
+_JSON_TYPES = {
+    "int": "integer",
+    "str": "text",
+    "bool": "boolean",
+    "UUID": "text",
+    "NoneType": "null",
+}
 _HEAD = """# Feed events
 
 Every change of an account's data is an event: read them with `GET /api/feed`, follow them with

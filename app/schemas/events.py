@@ -206,7 +206,6 @@ EVENTS: dict[str, Event] = {
     "claim.released": Event("An agent no longer holds the work item.", ClaimPayload),
     "fleet_settings.updated": Event("The fleet's settings changed."),
     "instance.registered": Event("A long-running agent registered.", InstancePayload),
-    "instance.updated": Event("An instance changed.", InstancePayload),
     "instance.closed": Event("An instance ended.", InstancePayload),
     "instance.stale": Event("An instance stopped sending heartbeats.", InstancePayload),
     "instance.moved": Event("Its project changed, or was deleted.", InstancePayload),

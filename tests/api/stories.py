@@ -1,8 +1,9 @@
 """What each writing route records in the feed, and what must happen before it can."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
-from tests.api.operations import AGENT, BODIES
+from tests.api.operations import BODIES
 
 SESSION = "/api/sessions/{session_id}"
 ORCHESTRATION = "/api/orchestrations/{orchestration_id}"
@@ -25,13 +26,13 @@ PLAIN = {
     "cancel_session": "session.cancelled",
     "move_session": "session.moved",
     "append_interactions": "interaction.created",
-    "set_result": "interaction.completed",
+    "set_interaction_result": "interaction.completed",
     "register_instance": "instance.registered",
     "delete_instance": "instance.deleted",
     "close_instance": "instance.closed",
     "update_continuity_settings": "continuity_settings.updated",
-    "emit_events": "instance.events_emitted",
-    "log_commands": "instance.commands_logged",
+    "emit_instance_events": "instance.events_emitted",
+    "log_instance_commands": "instance.commands_logged",
     "create_checkpoint": "checkpoint.created",
     "create_device": "device.created",
     "update_device": "device.updated",
@@ -65,14 +66,15 @@ PLAIN = {
 }
 # Heartbeats record no event, and a restored checkpoint is only read.
 SILENT = {
-    "record_heartbeat",
+    "record_instance_heartbeat",
     "record_agent_heartbeat",
     "record_agent_heartbeats",
     "restore_checkpoint",
 }
 
 
-class Story(NamedTuple):
+@dataclass(frozen=True)
+class Story:
     """The events of one operation, in their order.
 
     `before` are the POST requests that make it possible. `ids` and `body` differ from the walk's;
@@ -81,8 +83,8 @@ class Story(NamedTuple):
 
     events: list[str]
     before: tuple[tuple[str, Any], ...] = ()
-    ids: dict[str, str] = {}
-    body: dict[str, Any] = {}
+    ids: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
 
 
 _ISSUES = [
@@ -90,7 +92,7 @@ _ISSUES = [
     for name in "ab"
 ]
 _EXEC = {**BODIES["add_run_execs"], "orchestration_session_exec_id": "e"}
-_START = (f"{ACTION}/start", {"agent_id": AGENT})
+_START = (f"{ACTION}/start", None)
 _CHILD = {"type": "RecordedSessions", "parent_session_id": "{session_id}"}
 _PART = {"type": "RecordedSessions", "component_id": "{component_id}"}
 _TOKEN = {"name": "x", "scopes": ["read"], "project_id": "{project_id}"}
@@ -123,7 +125,7 @@ STORIES: dict[str, Story] = {
         ["session.updated", "session.deleted"], before=(("/api/sessions", _CHILD),)
     ),
     "reopen_session": Story(["session.reopened"], before=((f"{SESSION}/complete", None),)),
-    "next_command": Story(["interaction.created"], ids={"session_id": "{workflow_id}"}),
+    "next_session_command": Story(["interaction.created"], ids={"session_id": "{workflow_id}"}),
     "delete_device": Story(["device.deleted"], ids={"device_id": "{unused_device_id}"}),
     "create_nature": Story(["nature.created"], body={"orchestration_nature_id": "other"}),
     "create_run": Story(["run.created"], body={"device_id": "{device_id}"}),
@@ -138,12 +140,11 @@ STORIES: dict[str, Story] = {
         ["action.cancelled", "orchestration.completed"],
         before=((ORCHESTRATION + "/actions/{action_id}/cancel", None),),
     ),
-    "fail_orchestration": Story(
-        [*_WITHDRAWN, "action.cancelled", "orchestration.failed"]
-    ),
+    "fail_orchestration": Story([*_WITHDRAWN, "action.cancelled", "orchestration.failed"]),
     "cancel_orchestration": Story([*_WITHDRAWN, "action.cancelled", "orchestration.cancelled"]),
     "remove_orchestration_agent": Story(
-        ["orchestration.agent_removed"], before=(("PUT " + ORCHESTRATION + "/agents/{agent_id}", None),)
+        ["orchestration.agent_removed"],
+        before=((f"PUT {ORCHESTRATION}/agents/{{agent_id}}", None),),
     ),
     "create_action": Story(["action.created", "decision.requested"], body={"critical": True}),
     "claim_next_action": Story(["orchestration.started", "action.started"]),
@@ -156,8 +157,8 @@ STORIES: dict[str, Story] = {
     ),
     "approve_decision": Story(["decision.approved"], ids=_OTHER_DECISION),
     "reject_decision": Story(["decision.rejected", "action.cancelled"], ids=_OTHER_DECISION),
-    "import_events": Story(["session.created", "session.completed"]),
-    "ingest_event": Story(["agent.registered", "session.created"]),
+    "import_hook_events": Story(["session.created", "session.completed"]),
+    "ingest_hook_event": Story(["agent.registered", "session.created"]),
     "end_agent": Story(["claim.released", "agent.released"]),
     "delete_work_item": Story(["work_item.deleted"], ids={"work_item_key": "SD-0"}),
     "claim_work_item": Story(["claim.released", "claim.granted"], ids={"work_item_key": "SD-0"}),

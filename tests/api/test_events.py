@@ -8,7 +8,7 @@ import pytest
 
 from app import feed, jobs
 from app.schemas.events import ENTITY_IDS, EVENTS
-from tests.api.operations import BODIES, QUERIES, make_rows
+from tests.api.operations import BODIES, ORCHESTRATION, QUERIES, make_rows
 from tests.api.stories import ELSEWHERE, STORIES
 from tests.api.test_tenancy import OPERATIONS, Operation
 from tests.factories import World
@@ -27,12 +27,10 @@ async def make_more(world: World) -> dict[str, Any]:
     actions = f"/api/orchestrations/{ids['orchestration_id']}/actions"
     members = (await client.get("/api/members")).json()["data"]
     plain = await post(client, actions, {"event_type": "deploy", "is_reversible": True})
-    theirs = await post(
-        admin, "/api/orchestrations", {"session_type": "venture_workflow", "chairman_oversight": True}
-    )
+    theirs = await post(admin, "/api/orchestrations", ORCHESTRATION)
     critical = {"event_type": "deploy", "critical": True}
     await post(admin, f"/api/orchestrations/{theirs['session_id']}/actions", critical)
-    decisions = (await client.get("/api/decisions")).json()["data"]
+    decisions = (await client.get("/api/decisions", headers=WIDE)).json()["data"]
     workflow = await post(client, "/api/sessions", {"type": "ContextDesignSessions"})
     token = await post(client, "/api/tokens", {"name": "spare", "scopes": ["read"]})
     return ids | {
@@ -107,7 +105,8 @@ NEW_ACCOUNT = ["account.created", "token.created"]
 async def test_hooks_record_the_same_events_as_routes(world: World) -> None:
     client, last = world.client(), "0"
     for body, expected in HOOKS:
-        last = (await client.get(f"/api/feed?after={last}&limit=100")).json()["next_cursor"]
+        page = await client.get(f"/api/feed?after={last}&limit=100", headers=WIDE)
+        last = page.json()["next_cursor"]
         event = {"session_id": "agent", **body}
         assert (await client.post("/api/hooks/claude-code", json=event)).status_code == 204
         events = await events_after(world, last)
@@ -143,7 +142,7 @@ async def test_action_fails_for_good_after_its_retries(world: World) -> None:
     path = f"/api/orchestrations/{made['session_id']}/actions"
     action = await post(client, path, {"event_type": "deploy", "max_retries": 0})
     one = f"{path}/{action['action_id']}"
-    await post(client, f"{one}/start", BODIES["claim_next_action"], 200)
+    await post(client, f"{one}/start", None, 200)
     last = (await client.get("/api/feed?limit=100")).json()["next_cursor"]
     await post(client, f"{one}/fail", BODIES["fail_action"], 200)
     assert [event["name"] for event in await events_after(world, last)] == FAILED
@@ -151,7 +150,7 @@ async def test_action_fails_for_good_after_its_retries(world: World) -> None:
 
 async def test_new_account_starts_its_feed(world: World) -> None:
     made = await post(world.client(), "/api/accounts", BODIES["create_account"])
-    headers = {"Authorization": f"Bearer {made['token']['secret']}", **WIDE}
+    headers = {"Authorization": f"Bearer {made['token']}", **WIDE}
     page = (await world.client().get("/api/feed", headers=headers)).json()
     assert [event["name"] for event in page["data"]] == NEW_ACCOUNT
 

@@ -7,10 +7,21 @@ from typing import Any
 import httpx
 import pytest
 
-from app.contexts import projects
-from app.errors import Invalid, NotFound
+from app.contexts import (
+    accounts,
+    continuity,
+    fleet,
+    orchestrations,
+    projects,
+    runs,
+    sessions,
+)
+from app.db import Db, Role
+from app.errors import Forbidden, Invalid, NotFound
 from app.paging import PageRequest
 from app.schemas.projects import ComponentCreate, ComponentUpdate, ProjectUpdate
+from app.scope import Scope
+from tests.api.operations import make_rows
 from tests.factories import World
 
 Make = Callable[[], Awaitable[World]]
@@ -144,3 +155,41 @@ async def test_another_accounts_projects_do_not_exist(make: Make) -> None:
         assert page.data == []
         listed = await projects.list_projects(scope, db, PageRequest())
         assert [p.id for p in listed.data] == [mine.project_id]
+
+
+DETACH = [
+    fleet.detach_agents,
+    fleet.detach_work_items,
+    runs.detach_devices,
+    runs.detach_runs,
+    orchestrations.detach_orchestrations,
+    continuity.detach_instances,
+    sessions.detach_project,
+    sessions.detach_component,
+    accounts.delete_project_tokens,
+]
+
+
+@pytest.mark.parametrize("detach", DETACH, ids=[function.__name__ for function in DETACH])
+async def test_deleting_a_project_leaves_other_accounts_alone(
+    detach: Callable[[Scope, Db, int], Awaitable[None]], make: Callable[[], Awaitable[World]]
+) -> None:
+    mine, other = await make(), await make()
+    ids = await make_rows(other)
+    row_id = ids["component_id"] if detach is sessions.detach_component else other.project_id
+    feed = "/api/feed?limit=100"
+    before = (await other.client().get(feed, headers={"X-Project": "*"})).json()
+    async with mine.db() as db:
+        await detach(mine.scope(), db, row_id)
+        assert db.events == []
+    for path in ("sessions", "agents", "work-items", "devices", "runs", "orchestrations"):
+        rows = (await other.client().get(f"/api/{path}")).json()["data"]
+        assert {row["project_id"] for row in rows} == {other.project_id}, path
+    assert (await other.client().get(feed, headers={"X-Project": "*"})).json() == before
+
+
+async def test_viewers_detach_nothing(world: World) -> None:
+    for detach in DETACH:
+        with pytest.raises(Forbidden):
+            async with world.db() as db:
+                await detach(world.scope(role=Role.VIEWER), db, world.project_id)

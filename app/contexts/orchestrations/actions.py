@@ -23,7 +23,7 @@ from app.contexts.orchestrations.decisions import (
     request_missing_decisions,
     withdraw_decisions,
 )
-from app.contexts.orchestrations.events import record_action
+from app.contexts.orchestrations.events import record_action, record_orchestration
 from app.db import Db
 from app.errors import Conflict
 from app.models import Orchestration, OrchestrationAction, OrchestrationDecision
@@ -273,4 +273,5 @@ async def _start(scope: Scope, db: Db, session: Orchestration, action: Orchestra
     action.status, action.started_at = "in_progress", await db.now()
     if session.started_at is None:
         session.started_at = action.started_at
+        record_orchestration(scope, db, session, "started")
     record_action(scope, db, session, action, "started")
