@@ -11,6 +11,7 @@ import msgspec
 
 from app.db import Db
 from app.errors import Conflict, Invalid
+from app.queries import Query
 from app.scope import Scope
 
 KEPT_HOURS = 24
@@ -29,11 +30,29 @@ _FORGET = """
 DELETE FROM idempotency_keys
 WHERE account_id = $1 AND token_id = $2 AND method = $3 AND path = $4 AND key = $5
 """
-_STORE = """
+
+
+class _Stored(NamedTuple):
+    account_id: int
+    token_id: int | None
+    method: str
+    path: str
+    key: str
+    payload_sha256: bytes
+    status: int
+    headers: str
+    body: bytes | None
+
+
+_STORE = Query(
+    _Stored,
+    """
 INSERT INTO idempotency_keys
     (account_id, token_id, method, path, key, payload_sha256, status, headers, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)
-"""
+VALUES (:account_id, :token_id, :method, :path, :key, :payload_sha256, :status, :headers::jsonb,
+        :body)
+""",
+)
 _TRIM = f"""
 DELETE FROM idempotency_keys
 WHERE account_id = $1 AND inserted_at <= now() - interval '{KEPT_HOURS} hours'
@@ -96,15 +115,18 @@ async def find_answer(scope: Scope, db: Db, request: Keyed) -> StoredAnswer | No
 
 
 async def store_answer(scope: Scope, db: Db, request: Keyed, answer: StoredAnswer) -> None:
-    await db.driver.execute(
-        _STORE,
-        scope.account_id,
-        scope.token_id,
-        *request,
-        answer.status,
-        msgspec.json.encode(answer.headers).decode(),
-        answer.body,
+    stored = _Stored(
+        account_id=scope.account_id,
+        token_id=scope.token_id,
+        method=request.method,
+        path=request.path,
+        key=request.key,
+        payload_sha256=request.payload_sha256,
+        status=answer.status,
+        headers=msgspec.json.encode(answer.headers).decode(),
+        body=answer.body,
     )
+    await db.driver.execute(*_STORE(stored))
 
 
 async def trim_answers(scope: Scope, db: Db) -> None:

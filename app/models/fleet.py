@@ -20,6 +20,7 @@ from app.models.base import JSONB, ProjectOwned, TenantOwned, identity, new_uuid
 
 _TRACKS = "'A', 'B', 'C', 'STANDALONE'"
 _NOW = text("now()")
+DEFAULT_STALE_AFTER_SECONDS = 300
 
 
 class Agent(ProjectOwned):
@@ -238,7 +239,9 @@ class FleetSettings(TenantOwned):
 
     __tablename__ = "fleet_settings"
 
-    stale_after_seconds: Mapped[int] = mapped_column(Integer, server_default=text("300"))
+    stale_after_seconds: Mapped[int] = mapped_column(
+        Integer, server_default=text(str(DEFAULT_STALE_AFTER_SECONDS))
+    )
 
     __table_args__ = (CheckConstraint("stale_after_seconds > 0", name="positive"),)
 

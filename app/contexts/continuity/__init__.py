@@ -28,10 +28,9 @@ from app.contexts.continuity.instances import (
     find_instance,
     get_instance,
     list_instances,
-    mark_stale_instances,
-    record_instance_heartbeat,
     register_instance,
 )
+from app.contexts.continuity.liveness import mark_stale_instances, record_instance_heartbeat
 from app.contexts.continuity.replaying import replay_instance_events
 from app.contexts.continuity.resuming import restore_checkpoint, resume_instance
 from app.contexts.continuity.retention import delete_expired, list_expired

@@ -3,37 +3,52 @@
 import datetime
 import secrets
 import string
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import UNSET
 from sqlalchemy import ColumnElement, Select, func
 
 from app import feed
 from app.cleaning import clean_within
 from app.contexts.continuity.appending import append
-from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
 from app.errors import Conflict, Invalid, NotFound
 from app.models import SupervisorSession
 from app.paging import Key, PageRequest, fetch_page, filtered
+from app.queries import Query
 from app.schemas.base import MAX_NAME, Page
-from app.schemas.continuity import EventInput, Heartbeat, InstanceRegister
+from app.schemas.continuity import EventInput, InstanceRegister
 from app.scope import Scope, locked, one, update_all
 
 CHECKPOINT_ADVISED_PERCENT = 80
 MATCHES_SHOWN = 10
-HEARTBEAT_EVENT_PERIOD = datetime.timedelta(minutes=1)
-STALE_BATCH = 100
 Row = TypeVar("Row", bound=tuple[Any, ...])
 
 _SUFFIX = string.ascii_lowercase + string.digits
-_REGISTER = """
+
+
+class _Registration(NamedTuple):
+    account_id: int
+    instance_id: str
+    project: str
+    instance_type: str
+    context_percent: int
+    current_epic: str | None
+    host_machine: str | None
+    external_id: str | None
+    project_id: int | None
+
+
+_REGISTER = Query(
+    _Registration,
+    """
 INSERT INTO supervisor_sessions (account_id, instance_id, project, instance_type, context_percent,
                                  current_epic, host_machine, external_id, project_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+VALUES (:account_id, :instance_id, :project, :instance_type, :context_percent,
+        :current_epic, :host_machine, :external_id, :project_id)
 ON CONFLICT (account_id, instance_id) DO NOTHING RETURNING true
-"""
+""",
+)
 
 
 class InstanceFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,18 +141,18 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
     instance_id = data.instance_id or _new_id(project, data.instance_type)
     if instance_id[-9:-7] != data.instance_type:
         raise Invalid.field("instance_id", f"must have {data.instance_type} in its middle")
-    created = await db.driver.fetchval(
-        _REGISTER,
-        scope.account_id,
-        instance_id,
-        project,
-        data.instance_type,
-        data.context_percent,
-        clean_within(MAX_NAME, data.current_epic),
-        data.host_machine,
-        data.external_id,
-        scope.project_id,
+    registration = _Registration(
+        account_id=scope.account_id,
+        instance_id=instance_id,
+        project=project,
+        instance_type=data.instance_type,
+        context_percent=data.context_percent,
+        current_epic=clean_within(MAX_NAME, data.current_epic),
+        host_machine=data.host_machine,
+        external_id=data.external_id,
+        project_id=scope.project_id,
     )
+    created = await db.driver.fetchval(*_REGISTER(registration))
     if not created:
         return Registered(await _registered_before(scope, db, instance_id, project), created=False)
     instance = await lock_instance(scope, db, instance_id)
@@ -146,38 +161,8 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
         event_data={"project": project, "instance_type": data.instance_type},
     )
     await append(scope, db, instance, [event])
-    _record(scope, db, instance, "registered")
+    record(scope, db, instance, "registered")
     return Registered(instance, created=True)
-
-
-async def record_instance_heartbeat(
-    scope: Scope, db: Db, instance_id: str, data: Heartbeat
-) -> SupervisorSession:
-    """A stale instance becomes active again. Raises Conflict `instance_closed`."""
-    scope.require_write()
-    instance = await lock_instance(scope, db, instance_id)
-    if instance.status == "closed":
-        raise instance_closed()
-    now = await db.now()
-    before = instance.context_percent, instance.current_epic
-    instance.last_heartbeat, instance.status = now, "active"
-    if isinstance(data.context_percent, int):
-        instance.context_percent = data.context_percent
-    if data.current_epic is not UNSET:
-        instance.current_epic = clean_within(MAX_NAME, data.current_epic)
-    state = {
-        "context_percent": instance.context_percent,
-        "current_epic": instance.current_epic,
-    }
-    events: list[EventInput] = []
-    noted = instance.heartbeat_event_at
-    if noted is None or abs(now - noted) >= HEARTBEAT_EVENT_PERIOD:
-        instance.heartbeat_event_at = now
-        events.append(EventInput(event_type="instance_heartbeat", event_data=state))
-    if before != (instance.context_percent, instance.current_epic):
-        events.append(EventInput(event_type="context_window_updated", event_data=state))
-    await append(scope, db, instance, events)
-    return instance
 
 
 async def close_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
@@ -187,7 +172,7 @@ async def close_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSe
     if instance.status == "closed":
         raise instance_closed()
     instance.status, instance.closed_at = "closed", await db.now()
-    _record(scope, db, instance, "closed")
+    record(scope, db, instance, "closed")
     return instance
 
 
@@ -196,7 +181,7 @@ async def delete_instance(scope: Scope, db: Db, instance_id: str) -> None:
     instance = await lock_instance(scope, db, instance_id)
     scope.require_admin()
     await db.session.delete(instance)
-    _record(scope, db, instance, "deleted")
+    record(scope, db, instance, "deleted")
 
 
 async def detach_instances(scope: Scope, db: Db, project_id: int) -> None:
@@ -204,48 +189,7 @@ async def detach_instances(scope: Scope, db: Db, project_id: int) -> None:
     scope.require_write()
     condition = SupervisorSession.project_id == project_id
     for instance in await update_all(scope, db, SupervisorSession, condition, project_id=None):
-        _record(scope, db, instance, "moved")
-
-
-async def mark_stale_instances(scope: Scope, db: Db) -> int:
-    """At most 100 at a time, each once until its next heartbeat; how many there were. Whoever is
-    sending a heartbeat right now is left alone."""
-    scope.require_write()
-    settings = await get_continuity_settings(scope, db)
-    await _rewind_heartbeats(scope, db)
-    found = await db.session.scalars(
-        scope.select(SupervisorSession)
-        .where(
-            SupervisorSession.status == "active",
-            is_silent(datetime.timedelta(minutes=settings.stale_minutes)),
-        )
-        .order_by(SupervisorSession.last_heartbeat)
-        .limit(STALE_BATCH)
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    instances = list(found)
-    for instance in instances:
-        instance.status = "stale"
-        data = {"last_heartbeat": instance.last_heartbeat.isoformat()}
-        event = EventInput(event_type="instance_stale", event_data=data)
-        await append(scope, db, instance, [event])
-        _record(scope, db, instance, "stale")
-    return len(instances)
-
-
-async def _rewind_heartbeats(scope: Scope, db: Db) -> None:
-    """One that is still to come was written before the clock was set back, and whoever died then
-    would be taken for alive until it has caught up."""
-    ahead = await db.session.scalars(
-        scope.select(SupervisorSession)
-        .where(
-            SupervisorSession.status == "active",
-            SupervisorSession.last_heartbeat > func.now(),
-        )
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-    for instance in ahead.all():
-        instance.last_heartbeat = await db.now()
+        record(scope, db, instance, "moved")
 
 
 async def lock_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
@@ -282,7 +226,7 @@ def _new_id(project: str, instance_type: str) -> str:
     return f"{'-'.join(words) or 'instance'}-{instance_type}-{suffix}"
 
 
-def _record(scope: Scope, db: Db, instance: SupervisorSession, event: str) -> None:
+def record(scope: Scope, db: Db, instance: SupervisorSession, event: str) -> None:
     feed.record(
         scope,
         db,

@@ -1,25 +1,42 @@
 """Replay: an instance's events, page after page, folded into its state."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from app.contexts.continuity.folding import WITH_DATA, fold
 from app.contexts.continuity.instances import get_instance
 from app.db import Db
 from app.models import Checkpoint, SupervisorSession
+from app.queries import Query
 from app.schemas.base import MAX_BIGINT
 from app.schemas.continuity import ReplayOut, ReplayState
 from app.scope import Scope
 
 PAGE_SIZE = 2000
 
+
+class _Page(NamedTuple):
+    account_id: int
+    instance_id: str
+    after: int
+    until: int
+    size: int
+    with_data: list[str]
+
+
 # Hot: 100,000 events are one pass of these, and no page is kept.
-_PAGE = """
+_PAGE = Query(
+    _Page,
+    """
 SELECT sequence_num, event_type, "timestamp",
-       CASE WHEN event_type = ANY($6::text[]) THEN event_data END AS event_data
+       CASE WHEN event_type = ANY(:with_data::text[]) THEN event_data END AS event_data
 FROM event_store
-WHERE account_id = $1 AND instance_id = $2 AND sequence_num > $3 AND sequence_num <= $4
-ORDER BY sequence_num LIMIT $5
-"""
+WHERE account_id = :account_id AND instance_id = :instance_id
+  AND sequence_num > :after AND sequence_num <= :until
+ORDER BY sequence_num LIMIT :size
+""",
+)
 
 
 async def replay_instance_events(
@@ -69,15 +86,15 @@ async def replay(
     begun = state.sequence_num
     first: int | None = None
     while True:
-        rows = await db.driver.fetch(
-            _PAGE,
-            scope.account_id,
-            instance.instance_id,
-            state.sequence_num,
-            to_sequence,
-            page_size,
-            list(WITH_DATA),
+        page = _Page(
+            account_id=scope.account_id,
+            instance_id=instance.instance_id,
+            after=state.sequence_num,
+            until=to_sequence,
+            size=page_size,
+            with_data=list(WITH_DATA),
         )
+        rows = await db.driver.fetch(*_PAGE(page))
         for row in rows:
             first = row["sequence_num"] if first is None else first
             state = fold(state, **row)

@@ -7,7 +7,7 @@ import msgspec
 from app import feed
 from app.cleaning import clean, clean_within
 from app.contexts.fleet.queries import agent_columns, agents
-from app.contexts.fleet.statements import HEARTBEATS, OBSERVE, STATUSES
+from app.contexts.fleet.statements import HEARTBEATS, OBSERVE, STATUSES, Sighting
 from app.db import Db
 from app.engine import to_jsonb
 from app.errors import Conflict, Invalid, NotFound
@@ -169,18 +169,22 @@ def agent_released(session_id: str) -> Conflict:
 async def _upsert(scope: Scope, db: Db, session_id: str, data: AgentRegister) -> bool:
     """Whether the agent is new."""
     scope.require_write()
-    codebase = clean_within(MAX_LABEL, data.codebase)
-    hostname = clean_within(MAX_LABEL, data.hostname)
-    tty = clean_within(MAX_NAME, data.tty)
-    metadata = to_jsonb(clean(data.metadata or {}))
-    parameters = (
-        *(scope.account_id, session_id, new_uuid(), scope.project_id, scope.strict_project_id),
-        *(codebase, hostname, data.pid, tty, metadata),
+    seen = Sighting(
+        account_id=scope.account_id,
+        session_id=session_id,
+        new_id=new_uuid(),
+        project_id=scope.project_id,
+        strict_project_id=scope.strict_project_id,
+        codebase=clean_within(MAX_LABEL, data.codebase),
+        hostname=clean_within(MAX_LABEL, data.hostname),
+        pid=data.pid,
+        tty=clean_within(MAX_NAME, data.tty),
+        metadata=to_jsonb(clean(data.metadata or {})),
     )
-    row = await db.fetch_one(OBSERVE, *parameters)
+    row = await db.fetch_one(*OBSERVE(seen))
     if row["created"] is None and row["before"] is None:
-        # Somebody else was first, and this statement could not see it yet.
-        row = await db.fetch_one(OBSERVE, *parameters)
+        # Another request registered the agent after this statement began, which could not see it.
+        row = await db.fetch_one(*OBSERVE(seen))
     if row["visible"] is False:
         raise Conflict(
             "An agent of another project has this session_id.", code="key_in_other_project"

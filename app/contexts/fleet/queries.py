@@ -3,10 +3,11 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, Select, and_, case, func, not_, null, or_
+from sqlalchemy import ColumnElement, Label, Select, and_, case, func, not_, null
 from sqlalchemy.orm import aliased
 
-from app.models import Agent, Claim, FleetSettings, Session, WorkItem, WorkItemConflict
+from app.contexts.fleet.staleness import is_stale, stale_after_seconds
+from app.models import Agent, Claim, Session, WorkItem, WorkItemConflict
 from app.scope import Scope
 
 # Putting an expression together takes longer than its statement.
@@ -14,18 +15,6 @@ KNOWN_SCOPES = 256
 # What can be done next, best first.
 AVAILABILITY = ("available", "track_busy", "blocked", "claimed", "done")
 ITEM_ORDER = (WorkItem.track, WorkItem.sequence_rank, WorkItem.key)
-DEFAULT_STALE_AFTER_SECONDS = 300
-
-
-def stale_after_seconds(scope: Scope) -> ColumnElement[Any]:
-    chosen = scope.select(FleetSettings).with_only_columns(FleetSettings.stale_after_seconds)
-    return func.coalesce(chosen.scalar_subquery(), DEFAULT_STALE_AFTER_SECONDS)
-
-
-def is_stale(scope: Scope, agent: Any = Agent) -> ColumnElement[bool]:
-    """By now, whether or not a sweep has seen it yet."""
-    silence = func.make_interval(0, 0, 0, 0, 0, 0, stale_after_seconds(scope))
-    return or_(agent.status == "stale", agent.heartbeat_at <= func.now() - silence)
 
 
 def agents(scope: Scope, statement: Select[tuple[Agent]]) -> Select[tuple[Agent]]:

@@ -3,9 +3,9 @@
 from msgspec import UNSET
 
 from app import feed
-from app.contexts.fleet.queries import DEFAULT_STALE_AFTER_SECONDS
 from app.db import Db
 from app.models import FleetSettings
+from app.models.fleet import DEFAULT_STALE_AFTER_SECONDS
 from app.schemas.fleet import FleetSettingsUpdate
 from app.scope import Scope
 

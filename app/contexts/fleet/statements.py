@@ -2,8 +2,14 @@
 in the order of their keys; the rows are then read again, by a statement of their own, since the
 snapshot of the one that waited may be older than what it waited for.
 
-`$1` is the account everywhere; an optional project hides the rows of all others.
+`$1` is the account everywhere; `project_wall` hides the rows of other projects.
 """
+
+from typing import NamedTuple
+from uuid import UUID
+
+from app.contexts.fleet.staleness import SILENT, STALE
+from app.queries import Query, project_wall
 
 # By key, also where most accounts have so few that the planner would read all of a large one's: it
 # takes a LIMIT that it does not know for a tenth.
@@ -11,55 +17,72 @@ _WANTED = """(
         SELECT DISTINCT key FROM unnest($2::text[]) AS given (key) LIMIT cardinality($2)
     ) AS wanted"""
 
-# The database clock only. Without a row of settings the column's default holds.
-STALE_AFTER = """make_interval(secs => coalesce(
-        (SELECT stale_after_seconds FROM fleet_settings WHERE account_id = $1), 300))"""
-_STALE = f"(agent.status = 'stale' OR agent.heartbeat_at <= clock_timestamp() - {STALE_AFTER})"
 _AGE = "extract(epoch FROM greatest(clock_timestamp() - agent.heartbeat_at, interval '0'))"
 
 # A heartbeat is written at most once in five seconds, unless it brings an agent back. One that is
 # still to come was written before the clock was set back: left alone, it would keep a dead agent
 # alive until then.
-_SILENT = (
+_QUIET = (
     "agent.heartbeat_at NOT BETWEEN clock_timestamp() - interval '5 seconds' AND clock_timestamp()"
 )
 _ALIVE = "CASE WHEN agent.sd_id IS NULL THEN 'idle' ELSE 'active' END"
 
-_CHANGED = """(coalesce($6, agent.codebase), coalesce($7, agent.hostname),
-        coalesce($8, agent.pid), coalesce($9, agent.tty), agent.metadata || $10::jsonb)
+
+class Sighting(NamedTuple):
+    """A sign of life of an agent; of what is already known, None changes nothing."""
+
+    account_id: int
+    session_id: str
+    new_id: UUID
+    project_id: int | None
+    strict_project_id: int | None
+    codebase: str | None
+    hostname: str | None
+    pid: int | None
+    tty: str | None
+    metadata: str
+
+
+_CHANGED = """(coalesce(:codebase, agent.codebase), coalesce(:hostname, agent.hostname),
+        coalesce(:pid, agent.pid), coalesce(:tty, agent.tty), agent.metadata || :metadata::jsonb)
         IS DISTINCT FROM
         (agent.codebase, agent.hostname, agent.pid, agent.tty, agent.metadata)"""
-_DUE = f"({_SILENT} OR agent.status IN ('stale', 'released') OR {_CHANGED})"
+_DUE = f"({_QUIET} OR agent.status IN ('stale', 'released') OR {_CHANGED})"
 # Of an agent that is neither new nor due nothing is written, not even a lock.
-OBSERVE = f"""
+OBSERVE = Query(
+    Sighting,
+    f"""
 WITH known AS (
-    SELECT agent.status, coalesce(agent.project_id = $5::bigint, $5 IS NULL) AS visible,
+    SELECT agent.status, coalesce({project_wall(":strict_project_id", "agent")}, false) AS visible,
            {_DUE} AS due, {_CHANGED} AS changed
-    FROM claude_sessions AS agent WHERE agent.account_id = $1 AND agent.session_id = $2
+    FROM claude_sessions AS agent
+    WHERE agent.account_id = :account_id AND agent.session_id = :session_id
 ), written AS (
     INSERT INTO claude_sessions AS agent (account_id, session_id, id, project_id, status,
                                           codebase, hostname, pid, tty, metadata)
-    SELECT $1, $2, $3, $4, 'idle', $6::text, $7::text, $8::integer, $9::text, $10::jsonb
+    SELECT :account_id, :session_id, :new_id, :project_id, 'idle', :codebase::text,
+           :hostname::text, :pid::integer, :tty::text, :metadata::jsonb
     WHERE NOT EXISTS (SELECT FROM known WHERE NOT (visible AND due))
     ON CONFLICT (account_id, session_id) DO UPDATE
-    SET codebase = coalesce($6, agent.codebase), hostname = coalesce($7, agent.hostname),
-        pid = coalesce($8, agent.pid), tty = coalesce($9, agent.tty),
-        metadata = agent.metadata || $10::jsonb, status = {_ALIVE},
-        heartbeat_at = clock_timestamp(), updated_at = clock_timestamp()
-    WHERE ($5::bigint IS NULL OR agent.project_id = $5) AND {_DUE}
+    SET codebase = coalesce(:codebase, agent.codebase),
+        hostname = coalesce(:hostname, agent.hostname), pid = coalesce(:pid, agent.pid),
+        tty = coalesce(:tty, agent.tty), metadata = agent.metadata || :metadata::jsonb,
+        status = {_ALIVE}, heartbeat_at = clock_timestamp(), updated_at = clock_timestamp()
+    WHERE {project_wall(":strict_project_id", "agent")} AND {_DUE}
     RETURNING agent.xmax = 0 AS created, agent.project_id
 )
 SELECT (SELECT created FROM written) AS created, (SELECT project_id FROM written) AS project_id,
        (SELECT status FROM known) AS before, (SELECT visible FROM known) AS visible,
        (SELECT changed FROM known) AS changed
-"""  # noqa: S608 - constants
+""",  # noqa: S608 - constants
+)
 HEARTBEATS = f"""
 WITH due AS (
     SELECT agent.id, agent.status
     FROM {_WANTED} JOIN claude_sessions AS agent ON agent.session_id = wanted.key
     WHERE agent.account_id = $1
-      AND agent.status <> 'released' AND ($3::bigint IS NULL OR agent.project_id = $3)
-      AND ({_SILENT} OR agent.status = 'stale')
+      AND agent.status <> 'released' AND {project_wall("$3", "agent")}
+      AND ({_QUIET} OR agent.status = 'stale')
     ORDER BY agent.id FOR NO KEY UPDATE OF agent
 )
 UPDATE claude_sessions AS agent
@@ -71,7 +94,7 @@ STATUSES = f"""
 SELECT session_id, status, sd_id,
        CASE WHEN status = 'released' THEN 'agent_released' ELSE 'ok' END AS result
 FROM {_WANTED} JOIN claude_sessions ON session_id = wanted.key
-WHERE account_id = $1 AND ($3::bigint IS NULL OR project_id = $3)
+WHERE account_id = $1 AND {project_wall("$3")}
 """  # noqa: S608 - constants
 
 LOCK_AGENTS = f"""
@@ -98,7 +121,7 @@ WHERE agent.account_id = $1 AND agent.id = ahead.id
 LOCK_SILENT = f"""
 SELECT agent.session_id, agent.sd_id FROM claude_sessions AS agent
 WHERE agent.account_id = $1 AND agent.status IN ('active', 'idle')
-  AND agent.heartbeat_at <= now() - {STALE_AFTER}
+  AND {SILENT}
 ORDER BY agent.heartbeat_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608 - constants
 
@@ -140,17 +163,17 @@ RETURNING *
 
 ITEM = f"""
 SELECT item.key, item.project_id, item.status, item.track, item.is_ready,
-       claim.session_id, {_AGE} AS age, {_STALE} AS stale
+       claim.session_id, {_AGE} AS age, {STALE} AS stale
 FROM work_items AS item
 LEFT JOIN claims AS claim ON claim.account_id = item.account_id
     AND claim.work_item = item.key AND claim.released_at IS NULL
 LEFT JOIN claude_sessions AS agent ON agent.account_id = claim.account_id
     AND agent.session_id = claim.session_id
-WHERE item.account_id = $1 AND item.key = $2 AND ($3::bigint IS NULL OR item.project_id = $3)
+WHERE item.account_id = $1 AND item.key = $2 AND {project_wall("$3", "item")}
 """  # noqa: S608 - constants
 # The other item of each conflict that is not resolved, and its holder if that is alive.
 NEIGHBOURS = f"""
-SELECT item.key, coalesce(item.project_id = $3::bigint, $3 IS NULL) AS visible,
+SELECT item.key, coalesce({project_wall("$3", "item")}, false) AS visible,
        conflict.conflict_type, conflict.severity, agent.session_id, {_AGE} AS age
 FROM work_item_conflicts AS conflict
 JOIN work_items AS item ON item.account_id = conflict.account_id AND item.key =
@@ -158,36 +181,36 @@ JOIN work_items AS item ON item.account_id = conflict.account_id AND item.key =
 LEFT JOIN claims AS claim ON claim.account_id = item.account_id
     AND claim.work_item = item.key AND claim.released_at IS NULL
 LEFT JOIN claude_sessions AS agent ON agent.account_id = claim.account_id
-    AND agent.session_id = claim.session_id AND NOT {_STALE}
+    AND agent.session_id = claim.session_id AND NOT {STALE}
 WHERE conflict.account_id = $1 AND $2 IN (conflict.work_item_a, conflict.work_item_b)
   AND conflict.resolved_at IS NULL
 ORDER BY conflict.id
 """  # noqa: S608 - constants
 # Who else works on the track; $4 is asking.
 BUSY = f"""
-SELECT item.key, coalesce(item.project_id = $3::bigint, $3 IS NULL) AS visible,
+SELECT item.key, coalesce({project_wall("$3", "item")}, false) AS visible,
        agent.session_id, {_AGE} AS age
 FROM claims AS claim
 JOIN work_items AS item ON item.account_id = claim.account_id AND item.key = claim.work_item
 JOIN claude_sessions AS agent ON agent.account_id = claim.account_id
-    AND agent.session_id = claim.session_id AND NOT {_STALE}
+    AND agent.session_id = claim.session_id AND NOT {STALE}
 WHERE claim.account_id = $1 AND claim.released_at IS NULL AND item.track = $2
   AND claim.session_id <> $4
 ORDER BY claim.id LIMIT 1
 """  # noqa: S608 - constants
 
-# The best item of a list of what can be claimed; `views.availability_rank` says the same of each.
+# The best item of a list of what can be claimed; `queries.availability_rank` says the same of each.
 NEXT = f"""
 WITH live AS MATERIALIZED (
     SELECT item.key, item.track FROM claims AS claim
     JOIN work_items AS item ON item.account_id = claim.account_id AND item.key = claim.work_item
     JOIN claude_sessions AS agent ON agent.account_id = $1
-        AND agent.session_id = claim.session_id AND NOT {_STALE}
+        AND agent.session_id = claim.session_id AND NOT {STALE}
     WHERE claim.account_id = $1 AND claim.released_at IS NULL
 )
 SELECT item.key FROM work_items AS item
 WHERE item.account_id = $1 AND item.status = 'open' AND item.is_ready
-  AND ($2::bigint IS NULL OR item.project_id = $2) AND ($3::text IS NULL OR item.track = $3)
+  AND {project_wall("$2", "item")} AND ($3::text IS NULL OR item.track = $3)
   AND item.key <> ALL ($4::text[]) AND item.key NOT IN (SELECT key FROM live)
   AND NOT EXISTS (
     SELECT FROM work_item_conflicts AS conflict JOIN live
