@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
 from app.errors import Unavailable
+from app.library_internals import socket_of
 from app.settings import Settings
 
 # What connecting may raise while PostgreSQL is away, starting, stopping, or full.
@@ -108,7 +109,7 @@ async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
 
 
 def _notice_silence(driver: Any) -> None:
-    peer = driver._transport.get_extra_info("socket")
+    peer = socket_of(driver)
     if peer.family in {socket.AF_INET, socket.AF_INET6}:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _SILENCE.items():

@@ -9,8 +9,8 @@ from tests.test_architecture import APP, ROOT, sources
 # Everything that handles what clients send. The command line and the embedded PostgreSQL act for
 # whoever runs them; their arguments are not a client's.
 HANDLING_CLIENTS = set(
-    "api asgi cleaning contexts db engine errors feed http jobs logs models outbox paging queries "
-    "redaction schemas scope stream".split()
+    "api asgi cleaning contexts db engine errors feed http jobs library_internals logs models "
+    "outbox paging queries redaction schemas scope stream".split()
 )
 # What opens a connection, a file or a process, or turns text into code.
 MODULES = set(
@@ -27,6 +27,7 @@ ALLOWED = {
     ("app/contexts/sessions/types/__init__.py", "importlib"),
     # Options of the connections to PostgreSQL.
     ("app/engine.py", "socket"),
+    ("app/library_internals.py", "socket"),
     # A variable of this process says that there are several workers.
     ("app/http/metrics.py", "os"),
 }

@@ -21,7 +21,6 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 from litestar.types import Scope as ASGIScope
-from litestar.utils.scope.state import ScopeState
 
 from app.contexts.accounts import Authenticator
 from app.contexts.idempotency import find_answer, store_answer
@@ -30,6 +29,7 @@ from app.errors import Invalid, NotFound, Unauthenticated, Unavailable, is_deadl
 from app.http.etags import if_match, not_modified, status_of
 from app.http.idempotency import repeated_request, replayed, stored_answer
 from app.http.rate_limit import RateLimit
+from app.library_internals import forget_response
 from app.schemas.base import MAX_BIGINT
 from app.scope import Scope
 
@@ -192,7 +192,7 @@ class UnitOfWork(ASGIMiddleware):
         if (deadlock := scope["state"].pop("deadlock", None)) is not None:
             raise deadlock
         # Litestar believes it is under way; until the COMMIT it can still become an error.
-        ScopeState.from_scope(scope).response_started = False
+        forget_response(scope)
         if status_of(held) >= 400:
             unit.discard()
         elif repeat:

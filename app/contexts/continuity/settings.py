@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from app import feed
 from app.db import Db
 from app.models import ContinuitySettings
@@ -12,14 +14,14 @@ from app.scope import Scope
 _STORE = """
 INSERT INTO continuity_settings (account_id) VALUES ($1) ON CONFLICT (account_id) DO NOTHING
 """
-# Those of the column defaults, for accounts that never changed any.
+
+
+# Those of the columns, for accounts that never changed any.
+_COLUMNS: Any = ContinuitySettings.__table__.columns
 _DEFAULTS: dict[str, Any] = {
-    "stale_minutes": 30,
-    "session_days": 90,
-    "command_days": 90,
-    "event_days": 90,
-    "checkpoint_days": 30,
-    "checkpoint_on_epic_completed": False,
+    column.key: msgspec.json.decode(column.server_default.arg.text)
+    for column in _COLUMNS
+    if column.server_default is not None
 }
 
 
