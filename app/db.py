@@ -54,7 +54,10 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 class Db:
     """One open transaction: `session` for the ORM, `driver` (asyncpg) for the hot statements."""
 
-    def __init__(self, connection: Connection, tenant: Tenant, begin: str) -> None:
+    def __init__(
+        self, connection: Connection, tenant: Tenant, begin: str, *, hot: bool = False
+    ) -> None:
+        self._hot = hot
         self.connection: AsyncConnection = connection.orm
         self.driver = connection.driver
         self.tenant = tenant
@@ -70,6 +73,10 @@ class Db:
 
     @property
     def session(self) -> AsyncSession:
+        """Raises RuntimeError in a hot transaction, whose planner switches suit its prepared
+        statements alone."""
+        if self._hot:
+            raise RuntimeError("a hot transaction runs prepared statements only")
         if self._session is None:
             self._session = AsyncSession(
                 self.connection, expire_on_commit=False, autoflush=False, autobegin=True
@@ -157,8 +164,9 @@ class Database:
         """Commit at the end of the block, roll back when it raises. PostgreSQL refuses all writes
         of one that is `read_only`, whose statements see the same moment and so agree.
 
-        With `hot` its statements find rows by their keys, so one plan serves them for ever: making
-        plans for row security and arrays would take longer than carrying them out.
+        A `hot` transaction runs prepared statements that find rows by their keys, and refuses the
+        ORM: one plan serves each statement for good, for planning row security and arrays takes
+        longer than carrying them out.
 
         Raises Unavailable when no connection can be had; an error during COMMIT propagates, so
         that nothing is reported as saved that is not.
@@ -170,7 +178,7 @@ class Database:
         begin += f"{self._preamble.role}; {tenant.settings_statement()}"
         begin += self._preamble.hot if hot else ""
         async with self.connections.opened(begin) as connection:
-            db = Db(connection, tenant, begin)
+            db = Db(connection, tenant, begin, hot=hot)
             try:
                 async with _undone(connection):
                     yield db

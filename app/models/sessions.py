@@ -37,6 +37,7 @@ class Session(ProjectOwned):
     parent_session_id: Mapped[int | None]
     type: Mapped[str]
     agent: Mapped[str | None]
+    client: Mapped[str | None]
     environment: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default=text("'active'"))
     state: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))

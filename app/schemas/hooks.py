@@ -48,10 +48,12 @@ class Waiting(msgspec.Struct, kw_only=True):
 
 
 class Observation(msgspec.Struct, kw_only=True):
-    """`external_id` is the agent's own id of the conversation, `ended` why it ended if it did."""
+    """`external_id` is the agent's own id of the conversation, `client` the program that sent the
+    event, `ended` why the session ended if it did."""
 
     external_id: str
     agent: Literal["claude_code"] | None
+    client: str | None = None
     state: dict[str, Any] = {}
     title: str | None = None
     steps: list[Step] = []

@@ -7,6 +7,8 @@ from msgspec import UNSET, Meta, UnsetType
 from app.schemas.base import MAX_BATCH, MAX_NAME, Input, Instant, Integer, Name, Output, RowId, Text
 
 Agent = Literal["claude_code"]
+# The program that drives a session: claude-code, codex, gemini, opencode, or another.
+Client = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,49}$(?!\n)")]
 Environment = Literal["local", "vscode"]
 SessionStatus = Literal["active", "complete", "failed"]
 ResultStatus = Literal["ok", "error", "warning"]
@@ -18,6 +20,7 @@ Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
 class SessionCreate(Input):
     type: str
     agent: Agent | None = None
+    client: Client | None = None
     environment: Environment | None = None
     title: Title | None = None
     state: dict[str, Any] = {}
@@ -153,6 +156,7 @@ class SessionSummary(Output):
     id: int
     type: str
     agent: Agent | None
+    client: str | None
     environment: Environment | None
     status: SessionStatus
     title: str | None

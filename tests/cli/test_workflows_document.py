@@ -1,4 +1,4 @@
-"""What docs/workflows.md tells a user to do, on real input: git, pytest, and a scripted agent."""
+"""What docs/guides/workflows.md tells a user to do, on real input: git, pytest, and a scripted agent."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 from tests.cli.workflows import interactions
 from tests.servers import Server, environment, start_server, stop_server
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "workflows.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "guides" / "workflows.md"
 # In place of the first block, which needs a network and the server's usual port.
 SETUP = """\
 set -euo pipefail

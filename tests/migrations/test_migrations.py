@@ -75,3 +75,34 @@ async def test_models_and_migrations_agree(settings: Settings) -> None:
             assert await connection.run_sync(differences) == []
     finally:
         await engine.dispose()
+
+
+OLD_SESSIONS = """
+INSERT INTO accounts (uuid, name, slug) VALUES (gen_random_uuid(), 'Old', 'old');
+INSERT INTO sessions (account_id, type, agent, external_id, state)
+SELECT accounts.id, type, agent, external_id, state::jsonb
+FROM accounts, (VALUES
+    ('RecordedSessions', 'claude_code', 'a', '{}'),
+    ('RecordedSessions', NULL, 'b', '{"agent": "codex"}'),
+    ('RecordedSessions', NULL, 'c', '{"agent": "my own"}'),
+    ('RecordedSessions', 'claude_code', NULL, '{}'),
+    ('ComponentCodingSessions', 'claude_code', 'e', '{}')
+) AS old (type, agent, external_id, state)
+"""
+
+
+async def test_recorded_sessions_learn_their_client(empty_database: str) -> None:
+    await asyncio.to_thread(migrations.upgrade, empty_database)
+    await asyncio.to_thread(migrations.downgrade, empty_database, "0010")
+    connection = await asyncpg.connect(empty_database)
+    try:
+        await connection.execute(OLD_SESSIONS)
+        await asyncio.to_thread(migrations.upgrade, empty_database)
+        rows = await connection.fetch("SELECT client FROM sessions ORDER BY id")
+        forced = await connection.fetchval(
+            "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'sessions'"
+        )
+    finally:
+        await connection.close()
+    assert [row["client"] for row in rows] == ["claude-code", "codex", None, None, None]
+    assert forced

@@ -40,6 +40,7 @@ _FILTERS = query_filters(
     status=list[SessionStatus] | None,
     type=str | None,
     agent=Agent | None,
+    client=str | None,
     environment=Environment | None,
     component_id=OptionalId,
     project_id=OptionalId,

@@ -41,6 +41,7 @@ async def ingest_hook_event(
     observation = translate(event)
     if observation is None:
         return "nothing"
+    observation.client = agent
     session_id = observation.external_id
     if await is_outside(scope, db, session_id):
         return "outside"
@@ -71,6 +72,8 @@ async def import_hook_events(scope: Scope, db: Db, agent: str, events: Sequence[
     scope.require_write()
     translate = _translator(agent)
     observations = _joined([seen for event in events if (seen := translate(event)) is not None])
+    for seen in observations:
+        seen.client = agent
     await lock_known(scope, db, [seen.external_id for seen in observations])
     stored = 0
     for seen in observations:

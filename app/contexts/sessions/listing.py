@@ -11,6 +11,7 @@ from app.db import Db
 from app.errors import Invalid
 from app.models import Session
 from app.paging import PageRequest, decode_cursor, encode_cursor
+from app.queries import project_wall
 from app.schemas.base import Page
 from app.schemas.sessions import InteractionSummary, NeedsInput, SessionSummary
 from app.scope import Scope
@@ -25,7 +26,7 @@ _DECODERS = [(_COLUMNS.index(name), decoder.decode) for name, decoder in _JSON.i
 # As text: the driver would decode to dictionaries what is decoded to structs here.
 _SELECTED = ", ".join(f"{name}::text" if name in _JSON else name for name in _COLUMNS)
 _SELECT = f"SELECT {_SELECTED} FROM sessions WHERE account_id = $1"  # noqa: S608 - our own columns
-_SELECT_ONE = f"{_SELECT} AND id = $2 AND ($3::bigint IS NULL OR project_id = $3)"
+_SELECT_ONE = f"{_SELECT} AND id = $2 AND {project_wall('$3')}"
 _PROJECT_OF = "SELECT project_id FROM sessions WHERE account_id = $1 AND external_id = $2"
 
 
@@ -35,6 +36,7 @@ class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
     status: list[str] | None = None
     type: str | None = None
     agent: str | None = None
+    client: str | None = None
     environment: str | None = None
     component_id: int | None = None
     project_id: int | None = None

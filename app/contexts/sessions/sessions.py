@@ -44,6 +44,7 @@ async def create_session(scope: Scope, db: Db, data: SessionCreate) -> SessionSu
         user_id=scope.user_id,
         type=data.type,
         agent=data.agent,
+        client=data.client,
         environment=data.environment,
         title=clean_within(MAX_NAME, data.title),
         state=to_jsonb(clean(data.state)),

@@ -14,6 +14,7 @@ class NewSession(NamedTuple):
     user_id: int | None
     type: str
     agent: str | None = None
+    client: str | None = None
     environment: str | None = None
     title: str | None = None
     state: str = "{}"
@@ -25,10 +26,10 @@ class NewSession(NamedTuple):
 CREATE = Query(
     NewSession,
     """
-    INSERT INTO sessions (account_id, project_id, user_id, type, agent, environment, title, state,
-                          component_id, external_id, parent_session_id)
-    VALUES (:account_id, :project_id, :user_id, :type, :agent, :environment, :title, :state::jsonb,
-            :component_id, :external_id, :parent_session_id)
+    INSERT INTO sessions (account_id, project_id, user_id, type, agent, client, environment, title,
+                          state, component_id, external_id, parent_session_id)
+    VALUES (:account_id, :project_id, :user_id, :type, :agent, :client, :environment, :title,
+            :state::jsonb, :component_id, :external_id, :parent_session_id)
     ON CONFLICT (account_id, external_id) DO NOTHING RETURNING id
     """,
 )

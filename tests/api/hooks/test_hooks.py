@@ -62,6 +62,7 @@ async def test_a_recorded_run_becomes_a_session(
     assert session["state"]["cwd"] == "/home/dev/proj"
     assert session["state"]["transcript_path"].endswith(f"{external_id}.jsonl")
     assert session["title"] == expected[0].command
+    assert session["client"] == agent
     if agent == "claude-code":
         assert (session["agent"], session["state"].get("agent")) == ("claude_code", None)
     else:

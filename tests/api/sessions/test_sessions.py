@@ -27,6 +27,7 @@ async def test_what_a_new_session_looks_like(world: World) -> None:
         "id": session["id"],
         "type": "RecordedSessions",
         "agent": "claude_code",
+        "client": None,
         "environment": "local",
         "status": "active",
         "title": "Fix it",
@@ -189,8 +190,10 @@ async def test_an_external_id_is_taken_once(world: World) -> None:
 async def test_filters_and_pages(world: World) -> None:
     client = world.client()
     made = [
-        await new(client, title=f"task {n} 100%", environment="local" if n % 2 else "vscode")
-        for n in range(7)
+        await new(
+            client, title=f"task {n} 100%", environment="local" if n % 2 else "vscode", **extra
+        )
+        for n, extra in enumerate([{}] * 5 + [{"client": "aider"}, {}])
     ]
     ids = [session["id"] for session in made]
     await client.post(f"/api/sessions/{ids[0]}/complete")
@@ -216,6 +219,7 @@ async def test_filters_and_pages(world: World) -> None:
     assert len(await listed("q=100%25")) == 7
     assert await listed("q=0_0") == []
     assert await listed("needs_input=true") == []
+    assert await listed("client=aider") == [ids[5]]
     assert await listed("type=ComponentCodingSessions") == []
     after = made[4]["updated_at"].replace("+", "%2B")
     assert await listed(f"updated_after={after}") == [ids[0], ids[6], ids[5]]

@@ -39,6 +39,7 @@ class SessionRow(NamedTuple):
     status: str
     project_id: int | None
     title: str | None
+    client: str | None
     environment: str | None
     component_id: int | None
     state: dict[str, Any]

@@ -22,7 +22,7 @@ id, status, type, project_id, version, interaction_count, clock_timestamp() AS n
 interaction_count - sealed_count AS tail_count, tail_bytes
 """
 # As text: the driver would decode to dictionaries what is decoded to structs here.
-_ROW = f"{_COUNTERS}, title, environment, component_id, state, needs_input"
+_ROW = f"{_COUNTERS}, title, client, environment, component_id, state, needs_input"
 _TAIL = f"{_ROW}, interactions::text"
 
 
@@ -113,6 +113,7 @@ class StoringChange(Storing, kw_only=True):
     status: str
     project_id: int | None
     title: str | None
+    client: str | None
     environment: str | None
     component_id: int | None
     state: str | None
@@ -171,8 +172,9 @@ RETURNING id, status, type, project_id, version, interaction_count, clock_timest
 """
 # A session ends once: what ended it first stays the time of its end.
 _CHANGE = """
-       status = :status, project_id = :project_id, title = :title, environment = :environment,
-       component_id = :component_id, state = coalesce(:state::jsonb, state),
+       status = :status, project_id = :project_id, title = :title, client = :client,
+       environment = :environment, component_id = :component_id,
+       state = coalesce(:state::jsonb, state),
        needs_input = :needs_input::jsonb,
        ended_at = CASE WHEN :status <> 'active' THEN coalesce(ended_at, clock_timestamp()) END,"""
 STORE = Query(Storing, _STORE.format(change=""))

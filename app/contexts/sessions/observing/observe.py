@@ -78,6 +78,7 @@ async def _find_or_create(scope: Scope, db: Db, seen: Observation) -> tuple[Lock
         user_id=scope.user_id,
         type=RECORDED,
         agent=seen.agent,
+        client=seen.client,
         external_id=seen.external_id,
     )
     # None when another transaction was first: its session is then like any other.
@@ -93,9 +94,8 @@ def _change_now(change: SessionChange, seen: Observation, session: LockedSession
 
     A session that has ended keeps its end: the agent of a cancelled session ends as well.
     """
-    change.edit(
-        state=merge_patch(change.row.state, clean(seen.state)), title=_title(change.row, seen)
-    )
+    state = merge_patch(change.row.state, clean(seen.state))
+    change.edit(state=state, **_labels(change.row, seen))
     active = change.row.status == "active"
     if not has_workflow(session.type):
         if seen.ended is None and not active:
@@ -112,15 +112,17 @@ def _change_now(change: SessionChange, seen: Observation, session: LockedSession
 def _change_later(change: SessionChange, seen: Observation, *, created: bool) -> None:
     """A session that only a transcript knows is over, as far as anyone can tell."""
     state = merge_patch(clean(seen.state), change.row.state)
-    change.edit(state=state, title=_title(change.row, seen))
+    change.edit(state=state, **_labels(change.row, seen))
     if created:
         change.complete({"reason": "imported"})
 
 
-def _title(row: SessionRow, seen: Observation) -> str | None:
-    if row.title is not None or not seen.title:
-        return row.title
-    return clean_within(MAX_NAME, seen.title)
+def _labels(row: SessionRow, seen: Observation) -> dict[str, str | None]:
+    """The title and the client, which the first event that tells them decides."""
+    title = row.title
+    if title is None and seen.title:
+        title = clean_within(MAX_NAME, seen.title)
+    return {"title": title, "client": row.client or seen.client}
 
 
 async def _take(
