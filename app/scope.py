@@ -97,9 +97,15 @@ class Scope(Tenant, frozen=True, kw_only=True):
 
 
 async def locked(db: Db, statement: Select[tuple[Model]]) -> Model:
-    """The row, to be changed. Raises NotFound, and PreconditionFailed when the request's If-Match
-    names another version."""
-    # Not FOR UPDATE: whoever only refers to the row need not wait, which would invite deadlocks.
+    """The row, locked to be changed.
+
+    Raises Forbidden for a role that may not write (row security would show it no row to lock),
+    NotFound, and PreconditionFailed when the request's If-Match names another version.
+    """
+    if db.tenant.role not in _WRITERS:
+        raise Forbidden
+    # Not FOR UPDATE: a transaction that only refers to the row must not wait for it, or the two
+    # could deadlock.
     row = await one(db, statement.with_for_update(key_share=True))
     db.require_version(version_of(row))
     return row

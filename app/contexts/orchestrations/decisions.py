@@ -141,6 +141,7 @@ async def refuse_pending(scope: Scope, db: Db, session_id: UUID) -> None:
 async def _decide(
     scope: Scope, db: Db, decision_id: UUID, status: str, note: str | None
 ) -> tuple[OrchestrationDecision, Orchestration]:
+    scope.require_write()
     found = scope.select(OrchestrationDecision).where(
         OrchestrationDecision.decision_id == decision_id
     )

@@ -247,20 +247,6 @@ async def test_a_session_that_was_moved_is_told_about_where_it_is(world: World) 
     assert (left_behind["project_id"], left_behind["status"]) == (world.project_id, "idle")
 
 
-@pytest.mark.parametrize("agent", ["claude-code", "codex", "gemini", "opencode"])
-async def test_fields_of_any_type_are_no_error(world: World, agent: str) -> None:
-    """Every field of every recorded event, replaced by values nobody expects there."""
-    client = world.client()
-    for folder, name in FILES:
-        if folder != agent:
-            continue
-        event = recorded(agent, name)
-        for field in event:
-            for value in (None, 7, "", [], {"x": [1]}, [{"y": None}], "\u0000"):
-                response = await client.post(f"/api/hooks/{agent}", json={**event, field: value})
-                assert response.status_code == 204, (name, field, value, response.text)
-
-
 def _outside() -> float:
     from prometheus_client import REGISTRY  # noqa: PLC0415 - only here
 
