@@ -1,4 +1,5 @@
-"""JSON documents on their way into the database: without secrets, cut to size, patched."""
+"""Prepares JSON documents for the database: redacts secrets, cuts strings to size, applies
+patches."""
 
 from typing import Any, TypeVar
 
@@ -13,32 +14,32 @@ MAX_STRING_BYTES = 256 * 1024
 
 
 def clean_text(text: str) -> str:
-    """Without secrets, at most 256 KiB of UTF-8."""
+    """Redacts secrets and truncates to 256 KiB of UTF-8."""
     return truncate(redact_text(text))
 
 
 def clean_within(limit: int, text: str | None) -> str | None:
-    """As `clean_text`, in so many characters: what stands for a secret may be longer than it."""
+    """As `clean_text`, but within so many characters: the marker may be longer than the secret."""
     return None if text is None else clean_text(text)[:limit]
 
 
 def clean(document: Document) -> Document:
-    """A JSON value without secrets, each of its strings at most 256 KiB."""
+    """Redacts secrets in a JSON value and truncates each of its strings to 256 KiB."""
     cleaned: Document = truncate_all(redact_document(document))
     return cleaned
 
 
 def is_clean(document: Any) -> bool:
-    """Whether `clean` and `clean_text` would leave all of it as it is, at a fraction of their
-    price: nearly everything is."""
+    """Whether `clean` and `clean_text` would change nothing. Takes a fraction of their time, and is
+    true of nearly every document."""
     encoded = _encode(document)
-    # A JSON string is no shorter than what it holds.
+    # A JSON document is at least as long as each string in it.
     return len(encoded) <= MAX_STRING_BYTES and not is_suspicious(encoded)
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal. `==` takes true for 1 as well, and a change from one to
-    the other for none."""
+    """Whether two JSON values are equal. To `==` true equals 1, so a change from one to the other
+    would be lost."""
     if one != other:
         return False
     pending = [(one, other)]
@@ -54,7 +55,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def truncate(text: str, limit: int = MAX_STRING_BYTES) -> str:
-    """Keeps the beginning and the end; the marker says how many bytes are missing between."""
+    """Keeps the beginning and the end; a marker between them says how many bytes are missing."""
     if len(text) * 4 <= limit:
         return text
     encoded = text.encode()
@@ -69,14 +70,15 @@ def kept_at_each_end(limit: int) -> int:
 
 
 def elide(head: bytes, tail: bytes, length: int) -> str:
-    """The two ends of a text of `length` bytes, and a marker for what is missing between them."""
+    """Joins the two ends of a text of `length` bytes with a marker for the bytes missing between
+    them."""
     beginning, end = head.decode(errors="ignore"), tail.decode(errors="ignore")
     missing = length - len(beginning.encode()) - len(end.encode())
     return f"{beginning}\n[… {missing} bytes truncated …]\n{end}"
 
 
 def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    """RFC 7396, for two objects."""
+    """Applies an RFC 7396 merge patch to an object."""
     merged = dict(target)
     for key, value in patch.items():
         if value is None:
@@ -90,7 +92,7 @@ def merge_patch(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]
 
 
 def truncate_all(value: Any) -> Any:
-    """A JSON value with each of its strings cut as `truncate` does."""
+    """Truncates each string of a JSON value as `truncate` does."""
     if isinstance(value, str):
         return truncate(value)
     if isinstance(value, list):

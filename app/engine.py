@@ -1,4 +1,4 @@
-"""How SQLAlchemy and asyncpg reach the database, also through a transaction-mode PgBouncer."""
+"""Connects SQLAlchemy and asyncpg to the database, also through a transaction-mode PgBouncer."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ from app.errors import Unavailable
 from app.library_internals import socket_of
 from app.settings import Settings
 
-# What connecting may raise while PostgreSQL is away, starting, stopping, or full.
+# Raised by connecting while PostgreSQL is down, starting, stopping, or full.
 UNREACHABLE = (
     OSError,
     DBAPIError,
@@ -26,7 +26,7 @@ UNREACHABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
-# What statements may raise on a connection that PostgreSQL has closed.
+# Raised by statements on a connection that PostgreSQL has closed.
 BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 CONNECT_SECONDS = 10
@@ -46,8 +46,8 @@ _ALL_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 def to_jsonb(document: Any) -> str:
-    """jsonb spells numbers out: without a fraction 1e22 would come back as an integer, and as one
-    that no request may contain."""
+    """Encodes JSON for jsonb, which stores numbers spelled out: 1e22 without a fraction would come
+    back as an integer, one too large for a request."""
     encoded = msgspec.json.encode(document)
     if b"0e0" in encoded.translate(_ALL_ZEROS):  # or such a text; the exact look is slower
         encoded = msgspec.json.encode(_with_fractions(document))
@@ -87,7 +87,7 @@ def alchemy_config(settings: Settings) -> SQLAlchemyAsyncConfig:
         engine_config=EngineConfig(
             poolclass=NullPool,  # see Connections
             json_serializer=to_jsonb,
-            hide_parameters=True,  # an error is logged, and its parameters are somebody's data
+            hide_parameters=True,  # errors are logged, and parameters are customers' data
             **mode,
         ),
     )
@@ -102,7 +102,7 @@ def sqlalchemy_url(url: str) -> str:
 
 
 async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection of its own, beside the pool. Raises what connecting may raise."""
+    """Opens a connection outside the pool. Raises what asyncpg.connect may raise."""
     connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
     _notice_silence(connection)
     return connection
@@ -118,7 +118,7 @@ def _notice_silence(driver: Any) -> None:
 
 
 class Connection:
-    """`orm` is SQLAlchemy's connection, `driver` that of asyncpg below it."""
+    """A connection of the pool: `orm` is SQLAlchemy's, `driver` the asyncpg connection below it."""
 
     def __init__(self, connection: AsyncConnection, driver: Any) -> None:
         self.orm = connection
@@ -126,17 +126,17 @@ class Connection:
         self.discarded = False
 
     async def discard(self) -> None:
-        """Cut it off, which rolls back: nobody knows what state it is in."""
+        """Closes the connection, which rolls back, because its state is unknown."""
         self.discarded = True
         await self.orm.invalidate()
 
 
 class Connections:
-    """At most `places`. Who asks first is served first, with the connection that was used last:
-    its plans and caches are warm.
+    """A pool of at most `places` connections. Waiters are served in order, each with the connection
+    used last, whose plans and caches are warm.
 
-    They never go back to SQLAlchemy's pool, where newcomers overtake those who wait, and where
-    taking one and giving it back costs as much as what a read does with it.
+    SQLAlchemy's own pool lets newcomers overtake waiters, and taking a connection from it and
+    giving it back costs as much as a read does with it.
     """
 
     def __init__(self, engine: AsyncEngine, places: int, patience_seconds: float) -> None:
@@ -148,8 +148,8 @@ class Connections:
 
     @asynccontextmanager
     async def opened(self, statement: str) -> AsyncIterator[Connection]:
-        """One on which this has been executed. Raises Unavailable, also when nobody made room in
-        time."""
+        """A connection on which `statement` has been executed. Raises Unavailable, also when none
+        became free in time."""
         await self._take_place()
         self.in_use += 1
         try:
@@ -163,7 +163,9 @@ class Connections:
             self._places.release()
 
     async def _take_place(self) -> None:
-        if not self._places.locked():  # the usual: a timeout would be the longest part of it
+        if (
+            not self._places.locked()
+        ):  # the usual case, of which a timeout would be the longest part
             await self._places.acquire()
             return
         try:
@@ -175,12 +177,12 @@ class Connections:
     async def _take_back(self, connection: Connection) -> None:
         driver = connection.driver
         if not connection.discarded and (driver.is_closed() or driver.is_in_transaction()):
-            # Even its ROLLBACK was cut short: whoever came next would commit what it has done.
+            # Even its ROLLBACK was cut short: the next user would commit its changes.
             await connection.discard()
         if connection.discarded:
             await connection.orm.close()
             return
-        # The ORM takes a transaction for its own; here none is.
+        # The ORM believes it has opened a transaction; PostgreSQL has none.
         if connection.orm.in_transaction():
             await connection.orm.rollback()
         self._idle.append(connection)
@@ -190,7 +192,8 @@ class Connections:
             await self._idle.pop().orm.close()
 
     async def _execute_first(self, statement: str) -> Connection:
-        """PostgreSQL may have restarted while the connection lay idle: one fresh try."""
+        """Tries once more on a fresh connection: PostgreSQL may have restarted while this one was
+        idle."""
         for fresh in (False, True):
             connection = self._idle.pop() if self._idle and not fresh else await self._connect()
             try:

@@ -1,4 +1,4 @@
-"""What can go wrong, said once for every door. The docstring is the default message."""
+"""Every error a caller may see. A class's docstring is its default message."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
@@ -9,7 +9,7 @@ Cause = TypeVar("Cause", bound=BaseException)
 
 
 class FieldError:
-    """One invalid field; `path` is dotted, list indexes included (`3.result.status`)."""
+    """An invalid field; `path` is dotted, list indexes included (`3.result.status`)."""
 
     __slots__ = ("message", "path")
 
@@ -129,24 +129,24 @@ _constraint_errors: dict[str, Callable[[], AppError]] = {}
 
 
 def on_violation(constraint: str, error: Callable[[], AppError]) -> None:
-    """Say what it means to a caller when PostgreSQL refuses a row by this constraint."""
+    """Registers what a violated constraint means to a caller."""
     _constraint_errors[constraint] = error
 
 
 def violation(error: BaseException) -> AppError | None:
-    """What a refused row means to a caller: as registered, or a plain Conflict. None when it was
-    not a constraint that refused."""
+    """What a violated constraint means to a caller: as registered, or a plain Conflict. None when
+    the error is not a violated constraint."""
     refused = _caused_by(error, asyncpg.IntegrityConstraintViolationError)
     return None if refused is None else from_violation(refused.constraint_name)
 
 
 def is_deadlock(error: BaseException) -> bool:
-    """Whether PostgreSQL has ended one of several that waited for each other."""
+    """Whether PostgreSQL ended this transaction to resolve a deadlock."""
     return _caused_by(error, asyncpg.DeadlockDetectedError) is not None
 
 
 def _caused_by(error: BaseException | None, kind: type[Cause]) -> Cause | None:
-    """SQLAlchemy's errors have PostgreSQL's as their cause."""
+    """The error and its causes: SQLAlchemy wraps the errors of PostgreSQL."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__
     return error

@@ -1,4 +1,4 @@
-"""Background work: one loop per process, of which one at a time does the work."""
+"""Background work: one loop in every process, one of which does the work at a time."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ from app.settings import Settings
 
 PERIOD_SECONDS = 60.0
 RETENTION_SECONDS = 3600.0
-# Any constant will do; it must differ from the one of the migrations.
+# Any constant will do that differs from the lock of the migrations.
 LEADER_LOCK = 0x6A6F6273
 
 _log = structlog.get_logger()
 
 
 class Jobs:
-    """Needs a connection to PostgreSQL itself: a session's lock is lost in a pool."""
+    """Needs a direct connection to PostgreSQL: a pool would lose the lock of a session."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
@@ -45,7 +45,7 @@ class Jobs:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def run(self) -> None:
-        """For ever, whatever PostgreSQL says: nobody else would begin it again."""
+        """Never ends, whatever PostgreSQL answers: no one would start it again."""
         lost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, AppError)
         while True:
             try:
@@ -55,7 +55,7 @@ class Jobs:
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def run_once(self) -> bool:
-        """Whether this process was the leader and did the work."""
+        """Returns whether this process was the leader and did the work."""
         connection = await connect(self._direct_url)
         try:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
@@ -88,9 +88,9 @@ async def mark_stale(database: Database, account_id: int) -> None:
 
 
 async def retain(database: Database, *, dry_run: bool = False) -> dict[int, Expired]:
-    """What was removed, or with `dry_run` would be, by account; those without any are left out.
+    """Returns what was removed, or with `dry_run` would be, for each account that has any.
 
-    Interrupted, it has removed whole batches; the next run goes on.
+    An interrupted run has removed whole batches; the next one goes on from there.
     """
     removed: dict[int, Expired] = {}
     for account_id in await database.list_account_ids():

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, no bodies, no secrets."""
+"""Structured logs: one JSON object per line, without bodies and without secrets."""
 
 import logging
 import sys
@@ -7,13 +7,13 @@ import structlog
 
 
 def configure_logging(level: str) -> None:
-    """`level` is a name of the standard library's: debug, info, warning, error."""
+    """`level` is a name of the standard library: debug, info, warning or error."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Without the values of local variables: they are what the logs must not hold.
+            # Tracebacks leave out local variables, which may hold bodies and secrets.
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],

@@ -1,4 +1,4 @@
-"""Keyset lists: a page starts after the last row of the one before, never at an offset."""
+"""Keyset pagination: a page starts after the last row of the page before, never at an offset."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ Key = InstrumentedAttribute[Any] | Label[Any] | ColumnClause[Any]
 
 
 class PageRequest(NamedTuple):
-    """`limit` 1–100; `cursor` is a `next_cursor` of the same list."""
+    """`limit` is 1–100; `cursor` is the `next_cursor` of a page of the same list."""
 
     limit: int = 50
     cursor: str | None = None
@@ -35,8 +35,10 @@ async def fetch_page(
     descending: bool = True,
     columns: Sequence[Key] = (),
 ) -> Page[Row]:
-    """`keys` are unique together. With `columns`, plain rows of these instead of models: loading
-    models takes most of the time of a long page. Raises Invalid for a cursor of another list.
+    """`keys` are the columns that order the list, unique together. With `columns` the rows are
+    plain rows of these instead of models, whose loading takes most of the time of a long page.
+
+    Raises Invalid for a cursor of another list.
     """
     if request.cursor is not None:
         after = decode_cursor(request.cursor, keys)

@@ -1,4 +1,4 @@
-"""Who asks, and therefore what exists for them."""
+"""The scope of a request: who asks, and therefore which rows exist for them."""
 
 import datetime
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ _ADMINISTRATORS = frozenset({Role.OWNER, Role.ADMIN, Role.SYSTEM})
 
 
 class Scope(Tenant, frozen=True, kw_only=True):
-    """Built once per request from the token, never from ids in a body.
+    """Made once per request from the token, never from ids in a body.
 
-    `role` is the member's role narrowed by what the token allows: it is what PostgreSQL is told.
-    `project_id` stamps what is created and filters what is listed. With `strict` (the token or
-    the request demanded that project) rows of other projects do not exist at all; without it a row
+    `role` is the member's role narrowed by what the token allows; PostgreSQL is told the same.
+    `project_id` stamps what is created and filters what is listed. When `strict` (the token or the
+    request demanded that project), rows of other projects do not exist at all; otherwise a row
     addressed by its id is found anywhere in the account.
     """
 
@@ -33,12 +33,13 @@ class Scope(Tenant, frozen=True, kw_only=True):
     token_project_id: int | None = None
 
     def select(self, model: type[Model]) -> Select[tuple[Model]]:
-        """Rows that exist for this scope, for finding one by its id."""
+        """Selects the rows that exist for this scope, to find one by its id."""
         statement = select(model).where(model.account_id == self.account_id)
         return self._in_project(statement, model) if self.strict else statement
 
     def select_listed(self, model: type[Model]) -> Select[tuple[Model]]:
-        """Rows that a list shows: as `select`, narrowed to the active project if there is one."""
+        """Selects the rows that a list shows: as `select`, narrowed to the active project if there
+        is one."""
         statement = select(model).where(model.account_id == self.account_id)
         return statement if self.project_id is None else self._in_project(statement, model)
 
@@ -49,28 +50,33 @@ class Scope(Tenant, frozen=True, kw_only=True):
         return statement if column is None else statement.where(column == self.project_id)
 
     def update(self, model: type[Model]) -> Update:
-        """For changing many rows at once; a single row is changed through the ORM."""
+        """Updates many rows at once; a single row is changed through the ORM."""
         return update(model).where(model.account_id == self.account_id)
 
     def delete(self, model: type[Model]) -> Delete:
+        """Deletes many rows at once, of whatever project."""
         return delete(model).where(model.account_id == self.account_id)
 
     def build(self, model: type[Model], **fields: Any) -> Model:
-        """A new row of this account and, where rows have one, of this project."""
+        """Makes a new row of this account and, where rows have one, of this project."""
         for name, value in fields.items():
-            if isinstance(value, datetime.datetime):  # shown before it has been in the database
+            if isinstance(
+                value, datetime.datetime
+            ):  # the answer may show it before PostgreSQL has it
                 fields[name] = value.astimezone(datetime.UTC)
         if issubclass(model, ProjectOwned):
             fields.setdefault("project_id", self.project_id)
         return model(account_id=self.account_id, **fields)
 
     def account_wide(self) -> "Scope":
-        """Whatever the project: a client's ids are unique, and its items taken, in the account."""
+        """The same scope without a project: a client's ids are unique, and its items taken, in the
+        whole account."""
         return msgspec.structs.replace(self, project_id=None, strict=False)
 
     @property
     def strict_project_id(self) -> int | None:
-        """For hot statements: the only project that exists, or None for the whole account."""
+        """The only project that exists, or None for the whole account: `project_wall` in hot
+        statements."""
         return self.project_id if self.strict else None
 
     def require_write(self) -> None:
@@ -78,8 +84,7 @@ class Scope(Tenant, frozen=True, kw_only=True):
             raise Forbidden
 
     def require_whole_account(self) -> None:
-        """For what belongs to no project. Raises Forbidden for a token that is made for one, which
-        never leaves it."""
+        """Raises Forbidden for a token made for one project, since it never leaves that project."""
         if self.token_project_id is not None:
             raise Forbidden("This token is made for one project.")
 
@@ -112,8 +117,8 @@ async def locked(db: Db, statement: Select[tuple[Model]]) -> Model:
 
 
 async def saved(db: Db, row: Row, *columns: str) -> Row:
-    """The row as PostgreSQL now has it, its defaults and times included; a new row is added. With
-    `columns` only these are read again."""
+    """Writes the row, a new one included, and reads what PostgreSQL made of it: ids, defaults,
+    times. With `columns` only these are read again."""
     db.session.add(row)
     await db.session.flush()  # the row must be there to be read
     await db.session.refresh(row, columns or None)
@@ -154,7 +159,7 @@ async def require_visible(
 
 
 def version_of(row: object) -> str | None:
-    """What an ETag says: the version, or the time of the last change where there is none."""
+    """The version that an ETag shows, or the time of the last change where a row has none."""
     version = getattr(row, "version", None)
     if isinstance(version, int):
         return str(version)

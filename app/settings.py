@@ -1,4 +1,4 @@
-"""One frozen value holds every setting; flags win over the environment."""
+"""All settings in one frozen struct; flags override the environment."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; the message names it."""
+    """A setting has an unusable value; the message names it."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,22 +36,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds a request waits for a free connection before it is answered 503."""
     max_body_bytes: int = 8 * MEBIBYTE
     token_cache_seconds: float = 2.0
-    """How long another worker may go on accepting a token that was just revoked (at most 5)."""
+    """Seconds for which another worker may still accept a revoked token (at most 5)."""
     log_level: LogLevel = "warning"
-    """At `info` every request is one line."""
+    """`info` logs one line per request."""
     feed_days: int = 30
-    """How long feed events are kept."""
+    """Days for which feed events are kept."""
     retry_limit: Annotated[int, Meta(ge=1)] = 5
-    """How many results of a workflow's step, in a row, may be other than ok before its session has
-    failed."""
+    """How many results in a row of a workflow's step may be other than ok before the session
+    fails."""
     rate_limit: int = 0
     """Requests a minute for each token and worker; 0 for no limit. Hooks are never limited."""
     cors_origins: str = ""
     """Origins, separated by commas, whose pages may call the API from a browser."""
     metrics_token: str = ""
-    """What Prometheus sends as bearer token to `/metrics`, which does not exist without it."""
+    """The bearer token with which Prometheus reads `/metrics`; without it `/metrics` is 404."""
     traces: bool = False
-    """Send a span for every request to the OpenTelemetry collector that its own variables name."""
+    """Send a span per request to the collector named by OpenTelemetry's own variables."""
     root_path: str = ""
     """Prefix under which a proxy serves this application, such as `/agents`."""
 
@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def from_environment(environ: Mapping[str, str] = os.environ, **flags: object) -> Settings:
-    """Raises SettingsError naming the variable that cannot be used."""
+    """Raises SettingsError, which names the variable that has an unusable value."""
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(Settings):
         variable = _variable(field.name)
@@ -91,7 +91,7 @@ def _variable(field: str) -> str:
 
 
 def default_data_dir() -> Path:
-    """Where the embedded PostgreSQL lives when no flag says otherwise."""
+    """The folder of the embedded PostgreSQL when no flag names another."""
     if configured := os.environ.get("AGENT_SESSIONS_DATA_DIR"):
         return Path(configured)
     if os.geteuid() == 0:

@@ -17,7 +17,8 @@ from app.schemas.base import Input
 MAX_DEPTH = 64
 _INT64 = range(-(2**63), 2**63)
 
-# What PostgreSQL or our rules may refuse, found without decoding: the exact look is much slower.
+# Cheap hints, found without decoding, that PostgreSQL or our rules may refuse a body. Only then is
+# it worth the exact check, which is much slower.
 _LONG_NUMBER = b"0" * 19
 _ALL_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -31,7 +32,7 @@ class _Expected(NamedTuple):
     nul_allowed_in: str | None
     """Below this key (`*` for everywhere) NUL characters are replaced, not refused."""
     takes_anything: bool
-    """What is too large or too deep becomes text: its sender would not say it another way."""
+    """Values too large or too deep are stored as text: a hook cannot correct what it sends."""
 
 
 class _Nothing(Input):
@@ -43,7 +44,7 @@ _NOTHING = _Expected(_Nothing | None, msgspec.json.Decoder(_Nothing | None), Non
 
 @cache
 def _expected(handler: HTTPRouteHandler) -> _Expected:
-    """By its handler: to hash a union takes longer than to decode a document."""
+    """Looked up by the handler: hashing a union takes longer than decoding a document."""
     schema = handler.parsed_fn_signature.parameters["data"].annotation
     decoder = msgspec.json.Decoder(schema)
     opt = handler.opt
@@ -60,7 +61,7 @@ class ApiRequest(Request[Any, Any, State]):
 
 
 async def refuse_fields(request: Request[Any, Any, Any]) -> None:
-    """For a verb without fields, which accepts an absent body and an empty object."""
+    """Accepts an absent body or an empty object, for a verb that has no fields."""
     body = await request.body()
     if body:
         require_json(request)
@@ -68,19 +69,22 @@ async def refuse_fields(request: Request[Any, Any, Any]) -> None:
 
 
 def require_json(request: Request[Any, Any, Any]) -> None:
-    """Without a Content-Type the benefit of the doubt, with another one 415."""
+    """Raises UnsupportedMediaType for another Content-Type than JSON; a missing one passes as
+    JSON."""
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip()
     if not (media_type == "application/json" or media_type.endswith("+json")):
         raise UnsupportedMediaType
 
 
 def replace_nul(body: bytes) -> bytes:
-    """U+FFFD for every NUL character, which jsonb cannot hold; an escaped backslash stays one."""
+    """Replaces every NUL character, which jsonb cannot hold, by U+FFFD. An escaped backslash before
+    `u0000` is left alone."""
     return _NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
 
 
 def decode(body: bytes, expected: _Expected) -> Any:
-    """Raises Malformed for what is no JSON, Invalid for what the schema does not allow."""
+    """Raises Malformed for a body that is not JSON, Invalid for one that the schema does not
+    allow."""
     schema, decoder, nul_allowed_in, takes_anything = expected
     if nul_allowed_in == "*":
         body = replace_nul(body)
@@ -97,14 +101,14 @@ def decode(body: bytes, expected: _Expected) -> Any:
     try:
         decoded = decoder.decode(body)
         if odd and takes_anything:
-            # The same event means the same by itself and in a list of many.
+            # An event must mean the same on its own and inside an array.
             decoded = _bearable(decoded, -1 if isinstance(decoded, list) else 0)
     except msgspec.ValidationError:
         raise Invalid(*_field_errors(_document(body), schema)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"The request body is not valid JSON: {error}") from None
     dated = b'"0000-' in zeros and (b'"0001-' in body or b'"9999-' in body)
-    if dated or escaped:  # digits may be
+    if dated or escaped:  # a digit may be escaped
         far = list(_beyond_time(decoded, ()))
         if far:
             raise Invalid(*far)
@@ -112,12 +116,12 @@ def decode(body: bytes, expected: _Expected) -> Any:
 
 
 def _beyond_time(value: Any, path: tuple[str | int, ...]) -> Iterator[FieldError]:
-    """Times that have a year where they were written and none in UTC."""
+    """Finds times whose year lies outside 1–9999 once converted to UTC."""
     if isinstance(value, datetime.datetime):
         try:
             value.astimezone(datetime.UTC)
         except OverflowError:
-            yield FieldError(dotted(path), "does not lie in the years 1 to 9999 of UTC")
+            yield FieldError(dotted(path), "must lie in the years 1 to 9999 of UTC")
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             yield from _beyond_time(getattr(value, name), (*path, name))
@@ -134,7 +138,8 @@ def _document(body: bytes) -> Any:
 
 
 def _maybe_deep(body: bytes) -> bool:
-    """Each pass takes the innermost level away. Brackets in strings only cause a second look."""
+    """Strips the innermost brackets, level by level. Brackets inside strings only cause a second,
+    exact look."""
     brackets = body.translate(None, _NOT_BRACKETS)
     for _ in range(MAX_DEPTH):
         if not brackets:
@@ -147,25 +152,26 @@ def _maybe_deep(body: bytes) -> bool:
 
 
 def _forbidden(document: Any, path: tuple[str | int, ...]) -> Iterator[FieldError]:
-    """NUL characters, integers beyond 64 bits, and what lies more than 64 levels deep."""
+    """Finds NUL characters, integers beyond 64 bits, and values nested deeper than 64 levels."""
     if len(path) > MAX_DEPTH:
         yield FieldError(dotted(path[:8]), f"is nested deeper than {MAX_DEPTH} levels")
     elif isinstance(document, str) and "\0" in document:
         yield FieldError(dotted(path), "must not contain NUL characters")
     elif isinstance(document, int) and document not in _INT64:
-        yield FieldError(dotted(path), "does not fit into 64 bits")
+        yield FieldError(dotted(path), "must fit into 64 bits")
     elif isinstance(document, list):
         for index, item in enumerate(document):
             yield from _forbidden(item, (*path, index))
     elif isinstance(document, dict):
         for key, item in document.items():
-            # A key may no more contain a NUL than a value.
+            # A NUL is forbidden in keys as well as in values.
             yield from _forbidden(key, (*path, "(key)")) if "\0" in key else ()
             yield from _forbidden(item, (*path, key))
 
 
 def _bearable(value: Any, depth: int) -> Any:
-    """What `_forbidden` finds, as text: an integer's digits, and the JSON of what lies too deep."""
+    """Turns what `_forbidden` finds into text: an integer into its digits, a value nested too deep
+    into its JSON."""
     if isinstance(value, int) and value not in _INT64:
         return str(value)
     if not value or not isinstance(value, list | dict):
@@ -193,7 +199,7 @@ def _replace_nul_below(document: Any, key: str, *, below: bool = False) -> Any:
 
 
 def _field_errors(document: Any, schema: Any) -> list[FieldError]:
-    """The decoder stops at the first error, so each field is tried by itself."""
+    """Tries each field on its own, since the decoder stops at the first error."""
     struct = _struct_of(schema, document)
     if struct is None:
         return (
@@ -252,7 +258,7 @@ def _convert_error(document: Any, schema: Any, path: tuple[str | int, ...]) -> F
 
 
 def _struct_of(schema: Any, document: Any) -> type[msgspec.Struct] | None:
-    """The struct that the document, or each item of it, was meant to be."""
+    """The struct that the document, or each of its items, was meant to be."""
     if isinstance(schema, type) and issubclass(schema, msgspec.Struct):
         return schema if not isinstance(document, list) else None
     origin = get_origin(schema)

@@ -33,8 +33,8 @@ def query_filters(schema: type[msgspec.Struct], **parameters: Any) -> Mapping[st
             given[name] = parse_moment(name, given[name])
         return schema(**given)
 
-    # `db` is asked for so that it comes first: Litestar makes a task for each dependency of those
-    # that can be made at the same time.
+    # It depends on `db` only to be resolved after it: Litestar starts a task for each of several
+    # dependencies that it could resolve at the same time.
     annotations = {"db": OpenDb}
     from_query: Any = FromQuery
     for name, kind in parameters.items():

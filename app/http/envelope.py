@@ -1,4 +1,5 @@
-"""What wraps every answer, also those that no route gave: request id and security headers."""
+"""Wraps every answer, including those that no route gave, with a request id and security
+headers."""
 
 import re
 import time
@@ -24,13 +25,14 @@ _SECURITY_HEADERS = [
 
 
 class Envelope:
-    """The ASGI application: Litestar, with a request id around it."""
+    """The ASGI application: Litestar inside the request id, the security headers and the request
+    log."""
 
     def __init__(self, litestar: Litestar) -> None:
         self.litestar = litestar
-        # Bound once: an unbound logger is put together anew for every line, even unwritten ones.
+        # Bound once: an unbound logger is built again for every line, even one that is not written.
         self._log = structlog.get_logger().bind()
-        # Litestar answers OPTIONS with the methods of one handler, not of the whole resource.
+        # Litestar would answer OPTIONS with the methods of one handler, not of the whole resource.
         self._methods: dict[str, set[str]] = {}
         for route in litestar.routes:
             if isinstance(route, HTTPRoute):
@@ -67,7 +69,7 @@ class Envelope:
             "request",
             request_id=request_id.decode(),
             method=scope["method"],
-            # The template, not the path: what a client put there is not ours to keep.
+            # The template, not the path, which may hold a client's data.
             route=scope.get("path_template"),
             status=status,
             milliseconds=round((time.perf_counter() - started) * 1000, 1),
@@ -76,14 +78,15 @@ class Envelope:
 
 
 def _prefixed(header: tuple[bytes, bytes], scope: Scope) -> tuple[bytes, bytes]:
-    """Behind a proxy a client knows our paths by a prefix that we do not."""
+    """Adds the proxy's path prefix to a Location header: clients see our paths with it, we do
+    not."""
     name, value = header
     root = scope.get("root_path") or ""
     return (name, root.encode() + value) if root and name == b"location" else header
 
 
 def _request_id(scope: Scope) -> bytes:
-    """The caller's own X-Request-Id when it is harmless, otherwise a new one."""
+    """The caller's own X-Request-Id when it is harmless, otherwise a new UUIDv7."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _ACCEPTABLE.fullmatch(value):
             return bytes(value)

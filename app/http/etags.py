@@ -13,13 +13,13 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 def etag(content: object) -> bytes | None:
-    """A single resource carries its version; lists and what is live have none."""
+    """The version of a single resource as an ETag. Lists and live resources have none."""
     version = None if isinstance(content, Live) else version_of(content)
     return None if version is None else f'"{version}"'.encode()
 
 
 def has_version(schema: object) -> bool:
-    """Whether an answer of this schema has an ETag."""
+    """Whether an answer of this schema carries an ETag."""
     if not (isinstance(schema, type) and issubclass(schema, Output)) or issubclass(schema, Live):
         return False
     types = {field.name: field.type for field in msgspec.structs.fields(schema)}
@@ -27,7 +27,7 @@ def has_version(schema: object) -> bool:
 
 
 def if_match(headers: Headers) -> frozenset[str] | None:
-    """The versions a writer is ready to overwrite; None when it did not say, or said `*`."""
+    """The versions a client is willing to overwrite; None when it sent no If-Match, or `*`."""
     header = headers.get("if-match")
     if header is None or header.strip() == "*":
         return None
@@ -35,7 +35,8 @@ def if_match(headers: Headers) -> frozenset[str] | None:
 
 
 def not_modified(scope: HTTPScope, messages: list[Message]) -> list[Message]:
-    """304 and nothing else when the client has this very version of a resource."""
+    """Replaces the answer by a bare 304 when the client already has this version of the
+    resource."""
     if scope["method"] != "GET" or status_of(messages) != 200:
         return messages
     header = Headers.from_scope(scope).get("if-none-match")

@@ -1,4 +1,4 @@
-"""Idempotency-Key on every POST; the rules are those of `app.contexts.idempotency`."""
+"""Supports Idempotency-Key on every POST, by the rules of `app.contexts.idempotency`."""
 
 from litestar.datastructures import Headers
 from litestar.types import HTTPScope, Message, Receive
@@ -11,7 +11,7 @@ _KEPT_HEADERS = frozenset({b"content-type", b"location", b"etag"})
 
 
 async def repeated_request(scope: HTTPScope, receive: Receive) -> Keyed | None:
-    """None for a request that makes no such promise."""
+    """The request as its Idempotency-Key identifies it; None without such a header."""
     if scope["method"] != "POST":
         return None
     headers = Headers.from_scope(scope)
@@ -21,13 +21,13 @@ async def repeated_request(scope: HTTPScope, receive: Receive) -> Keyed | None:
     query = scope["query_string"].decode("latin-1")
     path = f"{scope['path']}?{query}" if query else scope["path"]
     payload, project = await ApiRequest(scope, receive).body(), headers.get("x-project")
-    if project is not None:  # the same words mean something else in another project
+    if project is not None:  # the same request means something else in another project
         payload = project.encode("latin-1") + b"\n" + payload
     return keyed(scope["method"], path, key, payload)
 
 
 def stored_answer(messages: list[Message], *, secret: bool) -> StoredAnswer:
-    """An answer that carries a secret is remembered without its body."""
+    """The answer to keep. One that carries a secret is kept without its body."""
     headers = {
         name.decode(): value.decode("latin-1")
         for message in messages

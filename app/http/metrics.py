@@ -1,4 +1,4 @@
-"""`GET /metrics` for Prometheus: guarded by a token of its own, without any tenant's data."""
+"""Serves `GET /metrics` to Prometheus, guarded by its own token and free of tenants' data."""
 
 import hmac
 import os
@@ -11,7 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.errors import NotFound, Unauthenticated
 
-# Route templates as labels: a label per path would be one per session.
+# Labels are route templates; with paths every session would add a label.
 PROMETHEUS = PrometheusConfig(
     app_name="agent_sessions", prefix="agent_sessions", group_path=True, exclude=["^/metrics$"]
 )
@@ -19,7 +19,7 @@ PROMETHEUS = PrometheusConfig(
 
 @get("/metrics", public=True, include_in_schema=False)
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Does not exist until AGENT_SESSIONS_METRICS_TOKEN is set."""
+    """Answers 404 until AGENT_SESSIONS_METRICS_TOKEN is set."""
     expected = request.app.state.settings.metrics_token
     if not expected:
         raise NotFound

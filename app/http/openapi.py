@@ -1,4 +1,4 @@
-"""What OpenAPI says of operations beyond what Litestar reads off their handlers."""
+"""Adds to OpenAPI what Litestar cannot read off the handlers."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ def _header(name: str, description: str, schema: Schema | None = None) -> Parame
     return Parameter(name, "header", schema=text, description=description)
 
 
-# Those that no handler reads: they mean the same to every route that takes them.
+# Headers that no handler reads; they mean the same on every route that takes them.
 HEADERS: dict[str, Parameter | Reference] = {
     "X-Project": _header(
         "X-Project",
@@ -26,27 +26,29 @@ HEADERS: dict[str, Parameter | Reference] = {
     ),
     "Idempotency-Key": _header(
         "Idempotency-Key",
-        "Sent again with the same key, the request is answered as before and not carried out.",
+        "A request repeated with the same key gets the stored answer and is not carried out again.",
         Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern="^[ -~]+$"),
     ),
     "If-Match": _header(
-        "If-Match", "ETags of the versions that may be overwritten: for any other, 412."
+        "If-Match",
+        "ETags of the versions that may be overwritten; for any other the answer is 412.",
     ),
     "If-None-Match": _header(
-        "If-None-Match", "ETags of the versions that are known already: for one of them, 304."
+        "If-None-Match",
+        "ETags of the versions you already have; for one of them the answer is 304.",
     ),
 }
 
 
 def operation_with(*headers: str) -> type[Operation]:
-    """An operation that takes these of the `HEADERS`."""
+    """Makes an operation class whose operations take these of the `HEADERS`."""
 
     @dataclass
     class DescribedOperation(Operation):
         def __post_init__(self) -> None:
             taken = [Reference(f"#/components/parameters/{header}") for header in headers]
             self.parameters = [*(self.parameters or ()), *taken]
-            # Litestar describes every body as required, also one that a verb can do without.
+            # Litestar describes every body as required, even an optional one.
             if isinstance(self.request_body, RequestBody):
                 schemas = [content.schema for content in self.request_body.content.values()]
                 self.request_body.required = not any(

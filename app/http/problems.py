@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents."""
+"""Renders errors as RFC 9457 problem documents."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ class ProblemField(Output):
 
 
 class Problem(Output, omit_defaults=True):
-    """`code` is stable; `errors` names every invalid field."""
+    """An error. `code` is stable; `errors` names every invalid field."""
 
     type: str
     title: str
@@ -115,7 +115,8 @@ def _headers(error: AppError) -> dict[str, str] | None:
 
 
 def handle_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-    """What Litestar itself refuses: unknown paths, methods, parameters, and bodies too large."""
+    """Renders what Litestar itself refuses: unknown paths, methods, parameters, and bodies too
+    large."""
     status = error.status_code
     if isinstance(error, ValidationException):
         return _handle_validation(request, error)
@@ -135,8 +136,8 @@ def _handle_validation(
 
 
 def handle_database_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """A constraint says what it means; a lost connection, a full disk, a deadlock and a lock that
-    was not had in time are for trying again."""
+    """Renders an error of PostgreSQL: a violated constraint as what it means; a lost connection, a
+    full disk, a deadlock or a lock timeout as 503, to be tried again."""
     if (violated := violation(error)) is not None:
         return handle_app_error(request, violated)
     lost = (

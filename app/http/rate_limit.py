@@ -1,4 +1,4 @@
-"""A token bucket per API token and worker. Hooks never pass here: their senders do not retry."""
+"""A token bucket per API token and worker. Hooks are exempt, since their senders do not retry."""
 
 import math
 import time
@@ -10,7 +10,7 @@ _MAX_BUCKETS = 100_000
 
 
 class RateLimit:
-    """`per_minute` requests, all of which may come at once; 0 switches the limit off."""
+    """Allows `per_minute` requests, which may all come at once; 0 switches the limit off."""
 
     def __init__(self, per_minute: int) -> None:
         self._capacity = float(per_minute)
@@ -18,7 +18,8 @@ class RateLimit:
         self._buckets: OrderedDict[int, tuple[float, float]] = OrderedDict()
 
     def take(self, token_id: int | None) -> None:
-        """Raises TooManyRequests, which says after how many seconds one more is allowed."""
+        """Raises TooManyRequests with the number of seconds after which one more request is
+        allowed."""
         if not self._capacity or token_id is None:
             return
         now = time.monotonic()

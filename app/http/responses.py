@@ -1,4 +1,4 @@
-"""What handlers answer: a JSON document with its status, its version and perhaps its place."""
+"""Answers of handlers: a JSON document with its status, its version and sometimes its location."""
 
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, cast
@@ -16,10 +16,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Answer(Response[Content], Generic[Content]):
-    """Text and bytes are sent as they are, everything else as JSON, nothing with a 204.
+    """Sends text and bytes as they are, everything else as JSON, and nothing with a 204.
 
-    Without what no answer here has: cookies, tasks afterwards, encoders of its own. Litestar's
-    `Response` takes a quarter of its time for a request to ask about them.
+    It leaves out what no answer here uses: cookies, background tasks, encoders of its own. Asking
+    about them takes Litestar's `Response` a quarter of its time for a request.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How every route is declared: operation id, errors and pages are said in one place."""
+"""Declares every route: its operation id, errors and pagination in one place."""
 
 import datetime
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ _DESCRIPTIONS = {
     400: "The body is not valid JSON.",
     401: "The token is missing, malformed, unknown, expired or revoked.",
     403: "The role or the token does not allow this.",
-    404: "There is no such resource, or not for this token.",
+    404: "There is no such resource, or this token cannot see it.",
     405: "The resource has no such method.",
     409: "The request conflicts with the current state.",
     412: "The resource has changed since the version in If-Match.",
@@ -41,7 +41,7 @@ _DESCRIPTIONS = {
     415: "The body is not application/json.",
     422: "Some fields are invalid; `errors` names them.",
     429: "Too many requests with this token; `Retry-After` says when to try again.",
-    502: "The session type, which may be from another package, failed.",
+    502: "The session type, which may come from another package, failed.",
     503: "The database cannot serve this right now.",
 }
 _DECORATORS: dict[str, Any] = {
@@ -63,13 +63,13 @@ def route(
     also: Sequence[int] = (),
     **options: Any,
 ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
-    """`also` are the other successful statuses, and the 409 and 502 of routes that have them. Any
-    POST has a 409: its Idempotency-Key may be in use."""
+    """Declares a route, named as its function. `also` lists the other successful statuses, and 409
+    and 502 where a route has them; any POST has a 409, since its Idempotency-Key may be in use."""
     statuses = {401, 403, 404, 422, 429, 503}
     headers = [] if options.get("public") else ["X-Project"]
     if method in _WITH_BODY:
         statuses |= {400, 413, 415}
-    if method != "GET" and (method != "POST" or "{" in path):  # what is new has no version yet
+    if method != "GET" and (method != "POST" or "{" in path):  # a new resource has no version yet
         statuses.add(412)
         headers.append("If-Match")
     if method == "POST":
@@ -117,8 +117,8 @@ def _content_type(function: Callable[..., Any]) -> Any:
 
 
 def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
-    """RFC 3339 with a time zone. Raises Invalid, also for a bare number and for a time that is none
-    in UTC."""
+    """Parses an RFC 3339 time with a time zone. Raises Invalid, also for a bare number and for a
+    time outside the years 1–9999 of UTC."""
     if text is None:
         return None
     try:
@@ -129,9 +129,10 @@ def parse_moment(name: str, text: str | None) -> datetime.datetime | None:
 
 
 def created(content: Out, location: str, status: int = 201) -> Response[Out]:
+    """Answers 201, or `status`, with the Location of the resource."""
     return Answer(content, status_code=status, headers={"Location": location})
 
 
 def location(collection: str, key: str) -> str:
-    """Of a row whose id the client has chosen, and may have chosen freely."""
+    """The path of a row whose id the client chose, and which may contain any character."""
     return f"{collection}/{quote(key, safe='')}"

@@ -1,4 +1,4 @@
-"""OpenTelemetry: one span for each request, named by its route's template."""
+"""Sends OpenTelemetry one span for each request, named by the template of its route."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _ADDRESSES = frozenset({"http.target", "http.url", "url.full", "url.path", "url.
 
 
 class Tracing:
-    """Where the spans go, and under which name, is said by OpenTelemetry's own variables."""
+    """Exports spans to where OpenTelemetry's own environment variables point."""
 
     def __init__(self) -> None:
         own = Resource({SERVICE_NAME: "agent-sessions", SERVICE_VERSION: package.__version__})
@@ -39,12 +39,12 @@ class Tracing:
         self.middleware = [spans.middleware, RouteSpan()]
 
     def shutdown(self) -> None:
-        """Sends what still waits, which may take some seconds when nobody answers."""
+        """Sends the remaining spans; takes some seconds when the collector does not answer."""
         self._provider.shutdown()
 
 
 class RouteSpan(ASGIMiddleware):
-    """Names the span, which begins before anybody knows the route."""
+    """Names the span by its route, which is not known yet when the span begins."""
 
     scopes = (ScopeType.HTTP,)
 
@@ -61,6 +61,6 @@ def _method_only(scope: Scope) -> tuple[str, dict[str, Any]]:
 
 
 def _without_address(span: Span, _: dict[str, Any]) -> None:
-    """What a client put into the address, such as a search, is no more ours to keep than a body."""
+    """Blanks the request's address: like a body, it may hold a client's data, such as a search."""
     for name in _ADDRESSES & set(getattr(span, "attributes", None) or ()):
         span.set_attribute(name, "")

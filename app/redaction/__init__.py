@@ -15,7 +15,7 @@ import re2
 
 from app.redaction import assignments, tokens
 from app.redaction.assignments import redact_assignments, sensitive_key
-from app.redaction.replacing import HARMLESS, marker
+from app.redaction.spans import HARMLESS, marker
 from app.redaction.tokens import redact_tokens
 
 __all__ = ["is_suspicious", "redact_document", "redact_text"]

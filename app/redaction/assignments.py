@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.redaction.replacing import BLANK, HARMLESS, START, Span, replace
+from app.redaction.spans import BLANK, HARMLESS, START, Span, replace
 
 # What stands after a sensitive word in source, schemas, help texts and prose.
 _PLAIN = re.compile(

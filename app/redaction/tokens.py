@@ -2,7 +2,7 @@
 
 import re
 
-from app.redaction.replacing import BLANK, HARMLESS, START, Decide, Span, marker, replace
+from app.redaction.spans import BLANK, HARMLESS, START, Decide, Span, marker, replace
 
 # The prefixes of one rule have the same length, because a lookbehind has a fixed width.
 _PREFIXED: tuple[tuple[str, str, str], ...] = (

@@ -1,4 +1,5 @@
-"""`GET /api/feed/stream`: the feed as server-sent events, resumable without gap or repetition."""
+"""Serves `GET /api/feed/stream`: the feed as server-sent events, resumable without gap or
+repetition."""
 
 import asyncio
 import contextlib
@@ -44,8 +45,9 @@ async def stream_feed_events(
 ) -> Stream:
     """`id` is the sequence, `event` the name, `data` the event as `GET /api/feed` shows it.
 
-    `Last-Event-ID` (or `after`) resumes behind that sequence; without it the stream starts now. A
-    comment keeps it alive every 15 s. Event `gap` {from, to}: that part was trimmed.
+    `Last-Event-ID` (or `after`) resumes after that sequence; without it the stream starts now. A
+    comment every 15 s keeps the connection alive. An event `gap` {from, to} stands for events that
+    were trimmed.
     """
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdecimal():
         after = min(int(last_event_id[:_DIGITS]), MAX_BIGINT)
@@ -58,7 +60,7 @@ async def stream_feed_events(
 
 
 class Follower:
-    """One stream's way through the feed: first the table, then what the hub offers."""
+    """The progress of one stream through the feed: first the table, then what the hub offers."""
 
     def __init__(self, database: Database, hub: Hub, scope: Scope, session_id: int | None) -> None:
         self._database = database
@@ -68,7 +70,7 @@ class Follower:
         self._last = 0
 
     async def follow(self, after: int | None) -> AsyncGenerator[bytes]:
-        """Empty chunks are occasions to look at the clock."""
+        """Yields the events; an empty chunk lets the caller check the token and the clock."""
         listener = Listener(feed.Shown(self._scope.project_id, self._session_id))
         channel = await self._hub.join(self._scope, listener)
         try:
@@ -88,8 +90,8 @@ class Follower:
             self._hub.leave(self._scope, listener)
 
     async def _resumed(self, after: int) -> int:
-        """Not compared with the hub's position, which another worker may be ahead of; but a
-        database restored from a backup may not have come that far."""
+        """The position to resume from. It may be ahead of the hub, when another worker is; but not
+        ahead of the feed, which may have been restored from a backup."""
         async with self._database.transaction(self._scope) as db:
             bounds = await feed.feed_bounds(self._scope, db)
         return min(after, bounds.newest)
@@ -134,7 +136,7 @@ class Follower:
 async def _while_allowed(
     chunks: AsyncGenerator[bytes], authenticator: Authenticator, token: str, project: str | None
 ) -> AsyncIterator[bytes]:
-    """Ends with the token's validity, and pings through silence."""
+    """Ends when the token is no longer valid, and sends a ping while there are no events."""
     checked = pinged = time.monotonic()
     async with contextlib.aclosing(chunks):
         async for chunk in chunks:
@@ -152,7 +154,7 @@ async def _while_allowed(
 
 
 async def _still_allowed(authenticator: Authenticator, token: str, project: str | None) -> bool:
-    """A database that is away for a moment takes nobody's stream."""
+    """Whether the token is still valid. A stream outlives a database that is away for a moment."""
     try:
         await authenticator.authenticate(token, project)
     except Unavailable:

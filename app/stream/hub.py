@@ -1,9 +1,9 @@
-"""Tells every stream of this process what was committed, in this process or any other.
+"""Tells every stream of this process what was committed, here or in another process.
 
-Commits are announced by NOTIFY, at most once in ten milliseconds and process, always after the
-COMMIT: a NOTIFY inside a transaction would serialise the commits of the whole server. Only account
-ids are sent; the events are read from their table, so a lost announcement costs a second (every
-reader also looks by itself), never an event.
+Commits are announced by NOTIFY, at most once in ten milliseconds per process, always after the
+COMMIT: a NOTIFY inside a transaction would serialise the commits of the whole server. It carries
+only account ids; the events are read from their table. A lost announcement therefore costs at most
+a second, after which every reader looks by itself, and never an event.
 """
 
 import asyncio
@@ -30,23 +30,24 @@ POLL_SECONDS = 1.0
 RECONNECT_SECONDS = 0.5
 BATCH = 500
 MAX_WAITING = 1000
-_IDS_PER_NOTIFY = 300  # a payload ends at 8,000 bytes, an id at 20
+_IDS_PER_NOTIFY = 300  # a payload has at most 8,000 bytes, an id 20
 
 _log = structlog.get_logger()
 _Lost = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable)
 
 
 class Listener:
-    """One stream's share of an account's events."""
+    """The events of an account that wait for one stream."""
 
     def __init__(self, shown: feed.Shown) -> None:
         self.shown = shown
         self.waiting: deque[FeedEventOut] = deque()
         self.wake = asyncio.Event()
-        # Too slow to keep up: it has to read the table from its own position.
+        # The stream was too slow: it must read the table from its own position.
         self.behind = False
 
     def offer(self, event: FeedEventOut) -> None:
+        """Never awaits, so that a listener that joins knows its position."""
         if self.behind:
             return
         if len(self.waiting) == MAX_WAITING:
@@ -58,9 +59,10 @@ class Listener:
 
 
 class Channel:
-    """One account's listeners, and the position in its feed up to which all were offered all.
+    """The listeners of one account, and the position in its feed up to which they were offered
+    everything.
 
-    Those who are shown the same stand together: what they are not shown costs one look for all.
+    Listeners with the same filter are grouped, so that an event is checked once for all of them.
     """
 
     def __init__(self, position: int) -> None:
@@ -79,7 +81,8 @@ class Channel:
 
 
 class Hub:
-    """`direct_url` reaches PostgreSQL itself: LISTEN does not survive a transaction-mode pool."""
+    """`direct_url` must reach PostgreSQL itself: LISTEN does not survive a transaction-mode
+    pool."""
 
     def __init__(self, database: Database, direct_url: str) -> None:
         self.closing = False
@@ -105,7 +108,7 @@ class Hub:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def close_streams(self) -> None:
-        """Every stream ends at once; its client resumes elsewhere with its Last-Event-ID."""
+        """Ends every stream at once; clients resume elsewhere with their Last-Event-ID."""
         self.closing = True
         for channel in self._channels.values():
             for listeners in channel.listeners.values():
@@ -113,7 +116,7 @@ class Hub:
                     listener.wake.set()
 
     async def join(self, scope: Scope, listener: Listener) -> Channel:
-        """From the channel's position on, the listener is offered everything."""
+        """Offers the listener every event from the channel's position on."""
         channel = self._channels.get(scope.account_id)
         if channel is None:
             async with self._database.transaction(scope) as db:
@@ -138,7 +141,7 @@ class Hub:
         scope = Scope(account_id=account_id, role=Role.SYSTEM)
         while True:
             channel.changed.clear()
-            # In a rush one read serves many commits; after a silence the first is read at once.
+            # Under load one read serves many commits; after a silence the first is read at once.
             due = time.monotonic() + READ_SECONDS
             try:
                 async with self._database.transaction(scope, hot=True) as db:
@@ -164,7 +167,8 @@ class Hub:
             self._channels[account_id].changed.set()
 
     async def _announce_commits(self) -> None:
-        """An id with `!` behind it: somebody's token, role or project is not what it was."""
+        """Sends the accounts with new events; an id followed by `!` means that a token, role or
+        project changed."""
         while True:
             await self._announce.wait()
             await asyncio.sleep(ANNOUNCE_SECONDS)
@@ -188,7 +192,7 @@ class Hub:
             try:
                 connection.add_termination_listener(lambda _, lost=lost: lost.set())
                 await connection.add_listener(CHANNEL, self._announced)
-                # What was announced while nobody listened.
+                # Announcements were missed while there was no connection.
                 for account_id in self._channels:
                     self._changed(account_id)
                 await lost.wait()

@@ -1,4 +1,4 @@
-"""A server that stops waits for its open answers: streams have to be told."""
+"""Ends the streams when the server stops, which would otherwise wait for them."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from app.stream.hub import Hub
 
 
 def close_streams_on_signal(hub: Hub) -> None:
-    """In front of the web server's own handlers, which stay in charge of everything else."""
+    """Runs before the web server's own signal handlers, which still do everything else."""
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGTERM, signal.SIGINT):

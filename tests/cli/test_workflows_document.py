@@ -1,4 +1,4 @@
-"""What docs/guides/workflows.md tells a user to do, on real input: git, pytest, and a scripted agent."""
+"""The commands of docs/guides/workflows.md, on real input: git, pytest, and a scripted agent."""
 
 import os
 import re

@@ -80,7 +80,7 @@ async def test_models_and_migrations_agree(settings: Settings) -> None:
 OLD_SESSIONS = """
 INSERT INTO accounts (uuid, name, slug) VALUES (gen_random_uuid(), 'Old', 'old');
 INSERT INTO sessions (account_id, type, agent, external_id, state)
-SELECT accounts.id, type, agent, external_id, state::jsonb
+SELECT accounts.id, old.type, agent, external_id, state::jsonb
 FROM accounts, (VALUES
     ('RecordedSessions', 'claude_code', 'a', '{}'),
     ('RecordedSessions', NULL, 'b', '{"agent": "codex"}'),

@@ -31,8 +31,8 @@ from app.contexts.continuity.instances import (
     register_instance,
 )
 from app.contexts.continuity.liveness import mark_stale_instances, record_instance_heartbeat
-from app.contexts.continuity.replaying import replay_instance_events
-from app.contexts.continuity.resuming import restore_checkpoint, resume_instance
+from app.contexts.continuity.replay import replay_instance_events
+from app.contexts.continuity.resume import restore_checkpoint, resume_instance
 from app.contexts.continuity.retention import delete_expired, list_expired
 from app.contexts.continuity.settings import get_continuity_settings, update_continuity_settings
 from app.contexts.continuity.timeline import list_instance_timeline

@@ -8,9 +8,9 @@ from sqlalchemy import Select
 
 from app import feed
 from app.cleaning import clean, is_same
-from app.contexts.continuity.appending import append, require_next, sequence_taken
+from app.contexts.continuity.event_log import append, require_next, sequence_taken
 from app.contexts.continuity.instances import get_instance, lock_instance, of_listed
-from app.contexts.continuity.replaying import replay
+from app.contexts.continuity.replay import replay
 from app.db import Db
 from app.models import Checkpoint, SupervisorSession
 from app.models.base import new_uuid

@@ -7,10 +7,10 @@ import msgspec
 from sqlalchemy import Select, Text, cast, or_
 
 from app import feed
-from app.contexts.continuity.appending import Emitted, append
 from app.contexts.continuity.checkpoints import checkpoint_locked
-from app.contexts.continuity.folding import KINDS
+from app.contexts.continuity.event_log import Emitted, append
 from app.contexts.continuity.instances import get_instance, lock_instance, of_listed
+from app.contexts.continuity.projection import KINDS
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db
 from app.models import StoredEvent

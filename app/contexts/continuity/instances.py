@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func
 
 from app import feed
 from app.cleaning import clean_within
-from app.contexts.continuity.appending import append
+from app.contexts.continuity.event_log import append
 from app.db import Db
 from app.errors import Conflict, Invalid, NotFound
 from app.models import SupervisorSession

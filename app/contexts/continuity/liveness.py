@@ -6,7 +6,7 @@ from msgspec import UNSET
 from sqlalchemy import func
 
 from app.cleaning import clean_within
-from app.contexts.continuity.appending import append
+from app.contexts.continuity.event_log import append
 from app.contexts.continuity.instances import instance_closed, is_silent, lock_instance, record
 from app.contexts.continuity.settings import get_continuity_settings
 from app.db import Db

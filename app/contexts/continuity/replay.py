@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.contexts.continuity.folding import WITH_DATA, fold
 from app.contexts.continuity.instances import get_instance
+from app.contexts.continuity.projection import WITH_DATA, fold
 from app.db import Db
 from app.models import Checkpoint, SupervisorSession
 from app.queries import Query

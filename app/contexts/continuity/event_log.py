@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.cleaning import clean, is_same
-from app.contexts.continuity.folding import epic_after
+from app.contexts.continuity.projection import epic_after
 from app.db import Db
 from app.errors import Conflict
 from app.models import StoredEvent, SupervisorSession

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Select
 
-from app.contexts.continuity.appending import append
 from app.contexts.continuity.checkpoints import get_checkpoint
+from app.contexts.continuity.event_log import append
 from app.contexts.continuity.handoff import instructions, next_steps
 from app.contexts.continuity.instances import instance_closed, lock_instance
 from app.db import Db
