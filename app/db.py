@@ -1,4 +1,4 @@
-"""The only place where a transaction opens.
+"""Transactions: the only place where one opens.
 
 A transaction belongs to one tenant: BEGIN, the unprivileged role and the tenant's settings go to
 PostgreSQL in one round trip, and row-level security does the rest. The engine runs in autocommit
@@ -36,14 +36,14 @@ class Role(enum.StrEnum):
 
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose rows a transaction may touch: what row-level security is told."""
+    """The account whose rows a transaction may touch, as row-level security is told."""
 
     account_id: int
     user_id: int | None = None
     role: Role
 
     def settings_statement(self) -> str:
-        """Only integers and enum members reach this text, never anything a user wrote."""
+        """Only integers and enum members reach this text, never anything a client sent."""
         user = "" if self.user_id is None else f"{self.user_id:d}"
         return (
             f"SET LOCAL app.account_id = '{self.account_id:d}'; "
@@ -52,22 +52,20 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Db:
-    """One open transaction: `session` for the ORM, `driver` (asyncpg) for the hot statements."""
+    """One open transaction: `session` for the ORM, `driver` (asyncpg) for hot statements."""
 
-    def __init__(
-        self, connection: Connection, tenant: Tenant, begin: str, *, hot: bool = False
-    ) -> None:
+    def __init__(self, connection: Connection, tenant: Tenant, begin: str, *, hot: bool) -> None:
         self._hot = hot
         self.connection: AsyncConnection = connection.orm
         self.driver = connection.driver
         self.tenant = tenant
-        # What opened the transaction: BEGIN, the role and the tenant's settings.
+        # BEGIN, the role and the tenant's settings: the message that opened the transaction.
         self.begin = begin
         self.events: list[FeedEvent] = []
-        # Kinds of things that changed; deleting an account leaves no feed to record it in.
+        # Kinds of entities that changed; deleting an account leaves no feed to record it in.
         self.changed: set[str] = set()
         self.rollback_only = False
-        # The versions a writer is ready to overwrite (If-Match); None for any.
+        # The versions a write may replace (If-Match); None for any.
         self.expected_versions: frozenset[str] | None = None
         self._session: AsyncSession | None = None
 
@@ -84,25 +82,25 @@ class Db:
         return self._session
 
     async def fetch_one(self, statement: str, *parameters: object) -> asyncpg.Record:
-        """The row of a hot statement. Raises NotFound when there is none."""
+        """Fetch the row of a hot statement. Raises NotFound when there is none."""
         row = await self.driver.fetchrow(statement, *parameters)
         if row is None:
             raise NotFound
         return row
 
     async def now(self) -> datetime.datetime:
-        """The database's clock, not the beginning of a transaction that may have waited since."""
+        """Read the database's clock; `now()` would be the beginning of the transaction."""
         moment: datetime.datetime = await self.driver.fetchval("SELECT clock_timestamp()")
         return moment
 
     def require_version(self, version: str | None) -> None:
-        """Raises PreconditionFailed. To be called under the lock of the row."""
+        """Check If-Match; call it under the lock of the row. Raises PreconditionFailed."""
         if self.expected_versions is not None and version not in self.expected_versions:
             raise PreconditionFailed
 
     @asynccontextmanager
     async def acting_as(self, tenant: Tenant) -> AsyncIterator[None]:
-        """Another tenant's part of the same transaction: only an account being created has one."""
+        """Act as another tenant within the transaction; only creating an account does."""
         before, outer_events = self.tenant, self.events
         await self.driver.execute(tenant.settings_statement())
         self.tenant, self.events = tenant, []
@@ -112,7 +110,7 @@ class Db:
         self.tenant, self.events = before, outer_events
 
     async def write_events(self) -> None:
-        """The ORM's changes first: the account's counter is the last lock a transaction takes."""
+        """Write the ORM's changes, then the events, which take the transaction's last lock."""
         if self._session is not None:
             await self._session.flush()
         if self.events:
@@ -121,9 +119,9 @@ class Db:
             self._written()
 
     async def fetch_last(self, statement: str, *parameters: object) -> list[asyncpg.Record]:
-        """Run the last statement of the transaction, and write the events along with it.
+        """Run the last statement of the transaction, and write the events with it.
 
-        It is to begin WITH something and its first parameter is the account.
+        The statement must begin with WITH, and its first parameter must be the account.
         """
         statement = recording(statement, len(parameters) + 1)
         rows = await self.driver.fetch(statement, *parameters, encoded(self.events))
@@ -139,12 +137,12 @@ class Db:
             await self._session.close()
 
 
-# Kept for good, a plan must not read the whole of a table because that was small once.
+# A plan kept for good must not scan a table only because the table was small once.
 _ONE_PLAN = "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off"
 
 
 class Database:
-    """The connections of one process. `on_commit` hears which kinds of things have changed."""
+    """The connections of one process; `on_commit` listeners hear which entity kinds changed."""
 
     def __init__(self, settings: Settings) -> None:
         self.config = alchemy_config(settings)
@@ -161,15 +159,15 @@ class Database:
     async def transaction(
         self, tenant: Tenant, *, hot: bool = False, read_only: bool = False
     ) -> AsyncIterator[Db]:
-        """Commit at the end of the block, roll back when it raises. PostgreSQL refuses all writes
-        of one that is `read_only`, whose statements see the same moment and so agree.
+        """Commit at the end of the block; roll back when it raises. `read_only` statements see one
+        snapshot, and PostgreSQL refuses to write.
 
         A `hot` transaction runs prepared statements that find rows by their keys, and refuses the
         ORM: one plan serves each statement for good, for planning row security and arrays takes
         longer than carrying them out.
 
-        Raises Unavailable when no connection can be had; an error during COMMIT propagates, so
-        that nothing is reported as saved that is not.
+        Raises Unavailable when no connection is free; an error during COMMIT propagates, so a
+        write that failed is never reported as saved.
         """
         if self._preamble is None:
             async with self.unscoped() as driver:
@@ -190,8 +188,8 @@ class Database:
                 await db.close()
 
     async def commit_and_begin(self, db: Db) -> None:
-        """End the transaction and open another of the same tenant, in one message: who has more to
-        do saves two round trips. Raises what the end of a transaction raises."""
+        """Commit and begin again in one message, which saves two round trips. Raises as the end of
+        a transaction does."""
         await db.write_events()
         # Only the last answer is seen here: a transaction that had failed refuses the SELECT.
         await db.driver.execute(f"SELECT; COMMIT; {db.begin}")
@@ -199,10 +197,10 @@ class Database:
 
     @asynccontextmanager
     async def unscoped(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        """A transaction without a tenant, which sees no tenant's row.
+        """Open a transaction without a tenant, which sees no tenant's rows.
 
-        A transaction even for one statement: outside of one, a pool may send what was prepared to
-        one connection and what executes it to another. Raises Unavailable.
+        Even one statement needs it: outside a transaction, a pool may prepare it on one connection
+        and execute it on another. Raises Unavailable.
         """
         async with self.connections.opened("BEGIN") as connection, _undone(connection):
             yield connection.driver
@@ -210,7 +208,7 @@ class Database:
 
     async def _commit(self, db: Db) -> None:
         await db.write_events()
-        # PostgreSQL answers COMMIT with ROLLBACK, and no error, when the transaction had failed.
+        # PostgreSQL answers COMMIT with ROLLBACK, not an error, after a statement has failed.
         if await db.driver.execute("COMMIT") != "COMMIT":
             raise RuntimeError("the transaction had failed before its COMMIT")
         self._tell_listeners(db)
@@ -232,20 +230,20 @@ class Database:
             raise Unavailable(f"The database is at migration {found}, not {revision}.")
 
     async def notify(self, channel: str, payload: str) -> None:
-        """The payload is the server's own words: it becomes part of the statement, so that one
-        message does what parameters would need a transaction for. Raises Unavailable."""
+        """Send a NOTIFY. The payload becomes part of the statement, so it must never hold text of a
+        client. Raises Unavailable."""
         async with self.connections.opened(f"NOTIFY {channel}, '{payload}'"):
             pass
 
     async def list_account_ids(self) -> list[int]:
-        """For background work only, one transaction each."""
+        """List all accounts; for background work only, which opens a transaction for each."""
         async with self.unscoped() as driver:
             rows = await driver.fetch("SELECT id FROM accounts ORDER BY id")
         return [row["id"] for row in rows]
 
 
 async def current_revision(driver: "asyncpg.Connection[asyncpg.Record]") -> str | None:
-    """The migration a database is at; None for an empty database."""
+    """Read which migration a database is at; None for an empty database."""
     if await driver.fetchval(f"SELECT to_regclass('{VERSION_TABLE}') IS NULL"):
         return None
     revision: str | None = await driver.fetchval(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant
@@ -253,7 +251,7 @@ async def current_revision(driver: "asyncpg.Connection[asyncpg.Record]") -> str 
 
 
 async def is_bound_by_row_security(driver: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    """Whether the login role is, or there is the unprivileged role that it can become."""
+    """Whether the login role, or the unprivileged role it switches to, is bound by policies."""
     bound: bool = await driver.fetchval(
         "SELECT NOT (rolsuper OR rolbypassrls) OR "
         "EXISTS (SELECT FROM pg_roles WHERE rolname = $1) "
@@ -264,15 +262,15 @@ async def is_bound_by_row_security(driver: "asyncpg.Connection[asyncpg.Record]")
 
 
 class _Preamble(NamedTuple):
-    """What follows BEGIN on this server: always, and where the statements are hot."""
+    """The statements that follow BEGIN: in every transaction, and in hot ones."""
 
     role: str
     hot: str
 
 
 async def _read_preamble(driver: Any) -> _Preamble:
-    """A login role that row-level security does not bind gives its powers up first. To compress
-    what every append writes anew takes LZ4 a quarter of the time, where a server has it."""
+    """A login role that row-level security does not bind gives up its powers first. LZ4, where the
+    server has it, compresses what every append rewrites in a quarter of the time."""
     unbound, has_lz4 = await driver.fetchrow(
         "SELECT rolsuper OR rolbypassrls, EXISTS (SELECT FROM pg_settings"
         " WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals))"
@@ -286,8 +284,8 @@ async def _read_preamble(driver: Any) -> _Preamble:
 
 @asynccontextmanager
 async def _undone(connection: Connection) -> AsyncIterator[None]:
-    """Any error rolls back. A connection that cannot is thrown away, which rolls back as well, and
-    whatever the error looked like, it was that PostgreSQL has gone: raises Unavailable."""
+    """Roll back on any error. If even that fails, the connection is gone: it is discarded, which
+    rolls back too, and the error becomes Unavailable."""
     try:
         yield
     except BaseException as error:

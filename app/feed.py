@@ -1,4 +1,4 @@
-"""What happened, for whoever follows the account: recorded in the transaction of the change."""
+"""The feed: what happened in an account, recorded in the transaction of each change."""
 
 import datetime
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ _encode = msgspec.json.Encoder().encode
 # A change to one of these may decide who a token is or what it sees.
 IDENTITY_KINDS = frozenset({"account", "token", "member", "preference", "project"})
 
-# Hot: the hub asks for every account that is listened to, each time something happened in it.
+# Hot: the hub asks for each account that a stream follows, whenever something happens in it.
 _EVENTS = """
 SELECT sequence, name, entity_kind, entity_id, account_id, project_id, user_id, token_id,
        payload, at
@@ -35,7 +35,7 @@ _TRIM = "DELETE FROM feed_events WHERE account_id = $1 AND at < now() - $2::inte
 
 
 class FeedBounds(msgspec.Struct, frozen=True):
-    """`newest` is the last sequence given out, `first_kept` the first that was not trimmed."""
+    """`newest` is the last sequence assigned, `first_kept` the first that was not trimmed."""
 
     newest: int
     first_kept: int

@@ -1,7 +1,7 @@
-"""The statement that writes a transaction's events: its last one, for it takes its last lock.
+"""The statement that writes a transaction's events.
 
-The account's counter gives them their sequence. Whoever holds it holds up every other transaction
-of the account, and whoever locked anything after it could deadlock with them.
+It must be the transaction's last one: it takes the account's counter, which numbers the events and
+holds up every other writer of the account. A lock taken after it could deadlock with them.
 """
 
 import functools
@@ -11,7 +11,7 @@ import msgspec
 
 
 class FeedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that waits for the end of its transaction (see `feed.record`)."""
+    """An event buffered until the end of its transaction (see `feed.record`)."""
 
     name: str
     entity_kind: str
@@ -23,14 +23,16 @@ class FeedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encoded(events: Sequence[FeedEvent]) -> str:
-    """The parameter that the statements below ask for."""
+    """Encode events as the parameter of the statements below."""
     return msgspec.json.encode(events).decode()
 
 
 @functools.cache
 def recording(statement: str, events: int) -> str:
-    """A statement WITH something, whose $1 is the account, that also writes the events of the
-    parameter with this number."""
+    """Extend a statement so that it also writes the events of the parameter with this number.
+
+    The statement must begin with WITH, and its $1 must be the account.
+    """
     clauses = _CLAUSES.format(events=f"${events}::jsonb")
     return f"WITH {clauses}, {statement.strip().removeprefix('WITH ')}"
 

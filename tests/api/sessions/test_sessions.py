@@ -11,8 +11,8 @@ from tests.factories import World
 BODY = {"type": "RecordedSessions"}
 
 
-async def new(client: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
-    response = await client.post("/api/sessions", json={**BODY, **fields})
+async def new(http: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    response = await http.post("/api/sessions", json={**BODY, **fields})
     assert response.status_code == 201, response.text
     session: dict[str, Any] = response.json()
     assert response.headers["location"] == f"/api/sessions/{session['id']}"
