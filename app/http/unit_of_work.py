@@ -1,8 +1,8 @@
-"""One request is one transaction, and a write is answered only after the COMMIT.
+"""One request, one transaction: a write is answered only after its COMMIT.
 
-The middleware authenticates, opens the transaction when a handler asks for `db`, holds the
-response back, commits, and only then lets it go: a COMMIT that fails is a 5xx, never a 2xx. A read
-need not wait for the end of its transaction, in which PostgreSQL refuses to write.
+The middleware authenticates, opens the transaction when a handler asks for `db`, holds the response
+back, commits, and only then sends it: a COMMIT that fails is a 5xx, never a 2xx. A read is answered
+before its transaction ends, since PostgreSQL refuses to write in it.
 """
 
 import asyncio
@@ -159,8 +159,8 @@ class UnitOfWork(ASGIMiddleware):
     async def _write(
         self, scope: HTTPScope, new_unit: Callable[[], Unit], receive: Receive, next_app: ASGIApp
     ) -> list[Message]:
-        """The answer, after the COMMIT. What PostgreSQL has ended for a deadlock has left nothing,
-        and is carried out again: who sends hooks does not try again."""
+        """Return the answer after the COMMIT. A transaction that PostgreSQL ends for a deadlock has
+        left nothing and is carried out again: agents do not resend their hooks."""
         for attempt in itertools.count(1):
             unit = scope["state"]["unit"] = new_unit()
             try:
@@ -177,7 +177,7 @@ class UnitOfWork(ASGIMiddleware):
     async def _carry_out(
         self, scope: HTTPScope, unit: Unit, receive: Receive, next_app: ASGIApp
     ) -> list[Message]:
-        """The answer, none of which is sent yet."""
+        """Return the answer, of which nothing is sent yet."""
         repeat = await repeated_request(scope, receive)
         if repeat:
             stored = await find_answer(unit.current_scope, await unit.open(), repeat)
@@ -213,7 +213,7 @@ async def _send_all(scope: HTTPScope, held: list[Message], send: Send) -> None:
 
 
 def _require_possible_ids(path_params: dict[str, Any]) -> None:
-    """An id that no row could have is like any other id that does not exist."""
+    """Raises NotFound for an id that no row could have."""
     for value in path_params.values():
         if isinstance(value, int) and not 1 <= value <= MAX_BIGINT:
             raise NotFound
@@ -222,7 +222,7 @@ def _require_possible_ids(path_params: dict[str, Any]) -> None:
 
 
 def _refuse_nul(query: bytes) -> None:
-    """PostgreSQL's text cannot hold it, so no row can match it either."""
+    """Raises Invalid: PostgreSQL's text cannot hold NUL, so no row could match."""
     if b"%00" in query:
         for name, value in parse_qsl(query.decode("latin-1")):
             if "\0" in f"{name}{value}":
@@ -230,7 +230,7 @@ def _refuse_nul(query: bytes) -> None:
 
 
 async def note_deadlock(error: Exception, scope: ASGIScope) -> None:
-    """An answer has been made of it already when `UnitOfWork` is asked for another attempt."""
+    """Remember a deadlock: Litestar turns it into an answer before `UnitOfWork` can retry."""
     if is_deadlock(error):
         scope["state"]["deadlock"] = error
 
@@ -248,5 +248,5 @@ async def provide_db(
     request: Request[Any, Any, Any],
     current_scope: NamedDependency[Scope],
 ) -> Db:
-    """After the scope: dependencies of one batch would each cost a task of their own."""
+    """Depends on the scope: Litestar starts a task for each dependency of a batch."""
     return await unit_of(request).open()

@@ -1,4 +1,4 @@
-"""What a hook event of any agent comes down to."""
+"""Hook events of any agent, translated into one form."""
 
 import datetime
 from typing import Any, Literal
@@ -8,24 +8,23 @@ import msgspec
 from app.schemas.base import Output
 from app.schemas.sessions import ResultInput
 
-# What a human, or a background task of the agent, told it.
+# Modules of interactions in which a person, or a background task, told the agent something.
 PROMPTS = frozenset({"UserPrompt", "TaskNotification"})
 
 
 class Step(msgspec.Struct, kw_only=True):
-    """One thing a hook event tells about one interaction. Without a `result` it begins.
+    """One thing a hook event tells about one interaction. Without a `result` it is a beginning.
 
-    `key` is the agent's own name for the interaction (a tool-use id, a prompt id) as long as
-    `finds` is `named`. Agents that name nothing give the event's own key instead, and the
-    interaction is found by what is still open: the `newest` of the same module, or the oldest of
-    the `same` module, command and input. It then answers to the event's key as well, so that a
-    replay changes nothing. `repeats`: two different events may have the same key, so what is open
-    comes first.
+    `key` is the agent's own id of the interaction (of a tool use or a prompt) while `finds` is
+    `named`. For agents without ids it is the event's own key, and the interaction is found among
+    the open ones: the `newest` of the same module, or the oldest of the `same` module, command and
+    input. The interaction then answers to the event's key as well, so a replay changes nothing.
+    With `repeats`, different events may share a key, so open interactions come first.
 
-    `settles` tells what a result does to one that is there already: `once` keeps the first,
-    `always` takes the newer (a prompt that ends twice), `if_open` is a closure that only a pending
-    interaction takes and that any real result replaces. `creates`: False when an end that nothing
-    began tells nothing. `at` is when it happened by the agent's clock, where the event tells.
+    `settles` decides between a result and an earlier one: `once` keeps the first, `always` takes
+    the newer (a prompt that ends twice), `if_open` closes only a pending interaction and gives way
+    to any real result. `creates` is False for an end that is worth nothing without its beginning. `at`
+    is the time by the agent's clock, where the event tells it.
     """
 
     key: str
@@ -62,7 +61,7 @@ class Observation(msgspec.Struct, kw_only=True):
 
 
 class ImportSummary(Output):
-    """`stored` counts what belongs to a session the token may write to, known before or not."""
+    """`stored` counts events of sessions that the token may write to, whether new or known."""
 
     received: int
     stored: int

@@ -1,6 +1,6 @@
-"""Events that agents post by themselves, turned into sessions.
+"""Hook events of agents, turned into sessions and fleet rows.
 
-Nothing an agent sends is an error as long as it is a JSON object: what nobody knows is kept.
+Any JSON object is accepted: unknown events and fields are kept.
 """
 
 import contextlib
@@ -16,7 +16,8 @@ from app.errors import Conflict, Invalid, NotFound
 from app.schemas.hooks import Observation
 from app.scope import Scope
 
-# `nothing`: it tells of no session. `outside`: its session lives outside the token's project.
+# `nothing`: the event belongs to no session. `outside`: its session lives in another project than
+# the token's.
 Outcome = Literal["stored", "nothing", "outside"]
 
 _TRANSLATORS: dict[str, Callable[[Event], Observation | None]] = {
@@ -30,9 +31,9 @@ _TRANSLATORS: dict[str, Callable[[Event], Observation | None]] = {
 async def ingest_hook_event(
     scope: Scope, db: Db, agent: str, event: object, *, hostname: str | None = None
 ) -> Outcome:
-    """Every event is a sign of life of its agent, on the machine `hostname` where that is known.
+    """Store an event, which is also a heartbeat of its agent on the machine `hostname`.
 
-    Raises NotFound for an agent nobody knows, Invalid for an event that is not an object.
+    Raises NotFound for an unknown kind of agent, Invalid for an event that is not an object.
     """
     scope.require_write()
     translate = _translator(agent)
@@ -58,16 +59,16 @@ async def ingest_hook_event(
         if observation.ended is not None:
             await fleet.end_agent(scope, db, session_id)
     if await observe(scope, db, observation) is None:
-        # Created this very moment: sent again, the event will find it.
+        # Another transaction has just created it; sent again, the event will find it.
         raise Conflict("The session is in another project.", code="key_in_other_project")
     return "stored"
 
 
 async def import_hook_events(scope: Scope, db: Db, agent: str, events: Sequence[Event]) -> int:
-    """How many of the events belong to a session that may be written to.
+    """Store events of the past, and count those whose session may be written to.
 
-    What happened in the past: it adds what the hooks missed, and neither brings a session back to
-    life nor its agent. An event that is there already, from here or from a hook, changes nothing.
+    They add what the hooks missed, and revive neither a session nor its agent. An event that is
+    stored already, by an import or a hook, changes nothing.
     """
     scope.require_write()
     translate = _translator(agent)
@@ -89,8 +90,8 @@ def _translator(agent: str) -> Callable[[Event], Observation | None]:
 
 
 def _joined(observations: list[Observation]) -> list[Observation]:
-    """One for each session: its row is then written once. In one order, because those that are
-    created stay locked: two imports of the same sessions must not wait for each other."""
+    """Join the observations of each session, so that its row is written once. They are sorted,
+    because created sessions stay locked: two imports must not wait for each other."""
     joined: dict[str, Observation] = {}
     for seen in observations:
         first = joined.setdefault(seen.external_id, seen)

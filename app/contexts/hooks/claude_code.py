@@ -1,7 +1,7 @@
-"""The hook events of Claude Code, as it documents them; Codex sends the same shapes.
+"""Hook events of Claude Code, as it documents them; Codex sends the same shapes.
 
-They carry neither a time nor a number: their order is the order of arrival. What is read from a
-transcript carries the transcript's `timestamp`.
+They carry neither a time nor a number, so they are ordered by arrival. Events read from a
+transcript carry its `timestamp`.
 """
 
 import re
@@ -42,14 +42,14 @@ _TOOL = _COMMON | frozenset(
 _PROMPT = _COMMON | frozenset(
     "prompt last_assistant_message stop_hook_active background_tasks session_crons error".split()
 )
-# What names a prompt: Claude Code's word and Codex's. Older versions have none.
+# The id of a prompt in Claude Code and in Codex; older versions send none.
 _PROMPT_IDS = ("prompt_id", "turn_id")
 _EXIT_CODE = re.compile(r"Exit code (-?[0-9]{1,9})\b")
 _NOTIFICATION = "<task-notification>"
 
 
 def translate(event: Event) -> Observation | None:
-    """None for an event without a session id: it belongs to nothing we know."""
+    """Return None for an event without a session id, which belongs to no session."""
     session_id = external_id(event.get("session_id"))
     if session_id is None:
         return None
@@ -92,7 +92,7 @@ def _stop_failure(event: Event, seen: Observation) -> None:
 
 
 def _end_prompt(event: Event, seen: Observation, result: ResultInput) -> None:
-    """Several stops may end one prompt; the newest answer is the one that counts."""
+    """Several stops may end one prompt; the newest answer counts."""
     named = _prompt_id(event) is not None
     seen.steps = [
         Step(
@@ -130,7 +130,7 @@ def _post_tool_failure(event: Event, seen: Observation) -> None:
 
 
 def _post_tool_batch(event: Event, seen: Observation) -> None:
-    """Closes what got neither a result nor a failure: it was denied, or never ran."""
+    """Close the calls that got neither a result nor a failure: they were denied, or never ran."""
     calls = event.get("tool_calls")
     for call in calls if isinstance(calls, list) else []:
         if isinstance(call, dict) and isinstance(call.get("tool_use_id"), str):
@@ -197,5 +197,5 @@ def _prompt_id(event: Event) -> str | None:
 
 
 def _prompt_key(event: Event) -> str:
-    """Older versions have no prompt ids: there the event itself has to do."""
+    """Older versions send no prompt ids: the event itself serves as the key."""
     return f"prompt:{_prompt_id(event) or fingerprint(event)}"

@@ -1,4 +1,4 @@
-"""The hook events of Codex: the shapes of Claude Code, and those of its older `notify` program."""
+"""Hook events of Codex: the shapes of Claude Code, and those of its older `notify` program."""
 
 from app.contexts.hooks import claude_code
 from app.contexts.hooks.parsing import Event, as_text
@@ -16,7 +16,7 @@ def translate(event: Event) -> Observation | None:
 
 
 def _notified(event: Event) -> Observation | None:
-    """A turn is over: what was asked and what was answered, in one event."""
+    """Translate the end of a turn, one event that holds its prompt and its answer."""
     base = {"session_id": event["thread-id"], "turn_id": event.get("turn-id")}
     base |= {name: value for name, value in event.items() if name == "cwd"}
     if event.get("type") != "agent-turn-complete":

@@ -1,6 +1,6 @@
-"""The hook events of Gemini CLI: they carry a time, but no name for a call or a prompt.
+"""Hook events of Gemini CLI, which carry a time but no id for a call or a prompt.
 
-An end belongs to the oldest call, or prompt, of the same content that is still open.
+An end belongs to the oldest open call, or prompt, of the same content.
 """
 
 import re
@@ -28,7 +28,7 @@ from app.contexts.hooks.parsing import (
 from app.schemas.hooks import Observation, Step
 from app.schemas.sessions import ResultInput
 
-# What the shell tool writes for the model when a command fails.
+# The shell tool's output to the model when a command fails.
 _EXIT_CODE = re.compile(r"^Exit Code: (-?[0-9]{1,9})$", re.MULTILINE)
 _COMMON = frozenset("session_id transcript_path cwd hook_event_name timestamp source".split())
 _TOOL = _COMMON | {"tool_name", "tool_input", "tool_response"}
@@ -115,7 +115,8 @@ def _step(
     metadata: dict[str, Any],
     result: ResultInput | None,
 ) -> Step:
-    """`began_at` and `ended_at` are the agent's times: they tell a late beginning from another."""
+    """`began_at` and `ended_at` are the agent's times, which distinguish a late beginning from a
+    new one."""
     at = "began_at" if result is None else "ended_at"
     happened = {at: event["timestamp"]} if isinstance(event.get("timestamp"), str) else {}
     name = [event.get("hook_event_name"), event.get("timestamp"), *content]

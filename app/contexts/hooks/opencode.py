@@ -1,7 +1,7 @@
-"""What a plugin of OpenCode sees: nothing but the body tells which event it is.
+"""Events that a plugin of OpenCode sees; only the shape of the body tells which event it is.
 
-`{type, properties}` comes from its event bus; `{input, output}` from the hooks around a message or
-a tool, which their fields tell apart; anything else (the plugin's start) belongs to no session.
+`{type, properties}` comes from the event bus, `{input, output}` from the hooks around a message or
+a tool call, distinguished by their fields. Anything else belongs to no session.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from app.contexts.hooks.parsing import (
 from app.schemas.hooks import Observation, Step, Waiting
 from app.schemas.sessions import ResultInput
 
-# A piece of text on its way: `message.part.updated` brings the whole.
+# A part of a text that streams; `message.part.updated` brings all of it.
 _STREAMED = frozenset({"message.part.delta"})
 
 
@@ -111,7 +111,7 @@ def _message(output: dict[str, Any], seen: Observation) -> None:
 
 
 def _end_prompt(event: Event, result: ResultInput, seen: Observation) -> None:
-    """The bus names no message: it is the newest prompt that is still open, if there is one."""
+    """End the newest open prompt, if there is one: the bus names no message."""
     seen.steps = [
         Step(
             key=f"bus:{as_text(event.get('id'))}",
@@ -125,7 +125,7 @@ def _end_prompt(event: Event, result: ResultInput, seen: Observation) -> None:
 
 
 def _tool(hook_input: dict[str, Any], output: dict[str, Any], seen: Observation) -> None:
-    """Before a call the arguments are in the output, after it they are in the input."""
+    """OpenCode puts a call's arguments into the output before it, and into the input after it."""
     finished = "args" in hook_input or "output" in output or "title" in output
     arguments = hook_input.get("args") if finished else output.get("args")
     result = None

@@ -1,4 +1,4 @@
-"""What the translators of all agents share: reading fields whose types nobody guarantees."""
+"""Parsers for fields of hook events, whose types no agent guarantees."""
 
 import datetime
 import hashlib
@@ -15,7 +15,7 @@ Handler = Callable[[Event, Observation], None]
 
 MAX_EXTERNAL_ID = 200
 _MAX_MODULE = 200
-# The one argument that says what a tool does, by order of preference. Agents spell them both ways.
+# The argument that says what a tool does, by preference. Agents use snake_case and camelCase.
 _MAIN_ARGUMENTS = (
     *("command", "cmd", "file_path", "filePath", "notebook_path", "absolute_path", "path"),
     *("dir_path", "pattern", "url", "query", "prompt", "description"),
@@ -32,13 +32,13 @@ def as_mapping(value: Any) -> dict[str, Any]:
 
 
 def external_id(value: Any) -> str | None:
-    """None for what cannot be the id of a conversation."""
+    """Read the id of a conversation; None for anything that cannot be one."""
     return value if isinstance(value, str) and 0 < len(value) <= MAX_EXTERNAL_ID else None
 
 
 def told(event: Event, seen: Observation, handlers: Mapping[str, Handler]) -> Observation:
-    """By the event's handler, or that of `""` for what nobody knows; at the agent's own time, where
-    there is one."""
+    """Let the event's handler, or that of `""` for unknown events, describe it; steps take the
+    agent's own time where the event has one."""
     name = as_text(event.get("hook_event_name"))
     handlers.get(name, handlers[""])(event, seen)
     at = moment(event.get("timestamp"))
@@ -48,7 +48,7 @@ def told(event: Event, seen: Observation, handlers: Mapping[str, Handler]) -> Ob
 
 
 def moment(value: Any) -> datetime.datetime | None:
-    """An RFC 3339 time, in UTC; None for anything else, and for a year that UTC does not have."""
+    """Read an RFC 3339 time in UTC; None for anything else, and for a year outside 1–9999."""
     try:
         parsed = msgspec.convert(value, datetime.datetime)
         return None if parsed.tzinfo is None else parsed.astimezone(datetime.UTC)
@@ -61,7 +61,7 @@ def fingerprint(value: Any) -> str:
 
 
 def texts(event: Event, *names: str) -> dict[str, Any]:
-    """Only text, so that a merge never deletes what an earlier event told."""
+    """Pick the fields that are text, so that a null never deletes what an earlier event told."""
     return {name: event[name] for name in names if isinstance(event.get(name), str)}
 
 
@@ -95,7 +95,7 @@ def exit_code(value: Any) -> int | None:
 
 
 def tool_result(response: Any, duration_ms: int | None) -> ResultInput:
-    """The output streams where the tool has them, the whole response otherwise."""
+    """Build a result from the output streams, where the tool has them, else the whole response."""
     result = ResultInput(status="ok", duration_ms=duration_ms)
     if isinstance(response, str):
         result.stdout = response
@@ -133,7 +133,8 @@ def notification(event: Event, seen: Observation) -> None:
 
 
 def keep(event: Event, seen: Observation, name: Any, **metadata: Any) -> None:
-    """What nobody gives a meaning to. Its whole content is its key: sent twice, stored once."""
+    """Keep an event without a meaning of its own. Its content is its key: sent twice, it is stored
+    once."""
     seen.steps = [
         Step(
             key=f"event:{fingerprint(event)}",
@@ -146,7 +147,7 @@ def keep(event: Event, seen: Observation, name: Any, **metadata: Any) -> None:
 
 
 def session_start(event: Event, seen: Observation, *, common: frozenset[str]) -> None:
-    """What is not `common` to all events of the agent is kept as it came."""
+    """Keep the fields that are not `common` to all events of the agent as they came."""
     seen.state |= texts(event, "source")
     rest = without(event, common)
     if rest:

@@ -9,7 +9,7 @@ import pytest
 
 from app.contexts.sessions.types import StepContext, session_types
 from app.contexts.sessions.types.definition import ComponentFacts, ProjectFacts, SessionFacts
-from app.contexts.sessions.types.judging import count_tests, judge_failing, judge_passing
+from app.contexts.sessions.types.verdicts import count_tests, judge_failing, judge_passing
 from app.schemas.sessions import ResultInput
 
 HOSTILE = [

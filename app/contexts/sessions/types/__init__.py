@@ -1,7 +1,7 @@
-"""The session types this server knows, by their short name.
+"""The session types of this server, by their short names.
 
-Ours are listed here. An installed package adds its own through the entry point group
-`agent_sessions.session_types`: the name of the type, and where its `SessionType` is.
+An installed package adds its own through the entry point group `agent_sessions.session_types`: the
+name of the type, and where its `SessionType` is.
 """
 
 from functools import cache
@@ -57,7 +57,7 @@ _OURS = (
     SessionType(
         name=RECORDED,
         title="Recorded",
-        description="The agent drives, and what it does is recorded.",
+        description="Records what an agent does by itself.",
     ),
 )
 _log = structlog.get_logger()
@@ -65,8 +65,8 @@ _log = structlog.get_logger()
 
 @cache
 def session_types() -> dict[str, SessionType]:
-    """Ours first. A package that cannot be used is left out, with a warning in the log: it must
-    not take the server along."""
+    """List the built-in types, then those of packages. A package that fails to load is left out
+    with a warning in the log, so that it cannot stop the server."""
     types = {ours.name: ours for ours in _OURS}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
@@ -95,7 +95,7 @@ def get_session_type(name: str) -> SessionType:
 
 
 def has_workflow(name: str) -> bool:
-    """Whether steps drive it; of a type that is no longer installed we must believe so."""
+    """Whether steps drive sessions of this type; assumed of a type that is no longer installed."""
     found = session_types().get(name)
     return found is None or bool(found.steps)
 
@@ -103,10 +103,10 @@ def has_workflow(name: str) -> bool:
 def _load(entry: EntryPoint) -> SessionType:
     found = entry.load()
     if not isinstance(found, SessionType):
-        raise TypeError(f"{entry.value} is no SessionType")
+        raise TypeError(f"{entry.value} is not a SessionType")
     if found.name != entry.name:
         raise ValueError(f"the entry point is called {entry.name}, the type {found.name}")
-    # Nothing checked the fields when it was made.
+    # msgspec does not check fields when a struct is constructed.
     checked = msgspec.convert(msgspec.structs.asdict(found), SessionType)
     if (problem := checked.problem()) is not None:
         raise ValueError(problem)

@@ -1,6 +1,6 @@
 from app.contexts.sessions.types.definition import SessionType
-from app.contexts.sessions.types.judging import judge_passing
 from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, generate, repair, run_tests
+from app.contexts.sessions.types.verdicts import judge_passing
 
 COMPONENT_CODING = SessionType(
     name="ComponentCodingSessions",

@@ -1,6 +1,6 @@
 from app.contexts.sessions.types.definition import SessionType
-from app.contexts.sessions.types.judging import judge_failing
 from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, generate, repair, run_tests
+from app.contexts.sessions.types.verdicts import judge_failing
 
 _STUB = (
     "If the code in {code_path} does not exist yet, write no more of it than the tests need to be "

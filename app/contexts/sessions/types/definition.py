@@ -1,4 +1,4 @@
-"""What a session type is made of. Packages that bring their own types import it from
+"""The parts of a session type. Packages with types of their own import them from
 `app.contexts.sessions.types`."""
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class ComponentFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step may build upon. `last` is the workflow's last interaction; for `handle_result`
+    """Everything a step may use. `last` is the workflow's last interaction; in `handle_result`,
     the one whose result has arrived."""
 
     session: SessionFacts
@@ -44,13 +44,13 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def toolchain(self) -> Toolchain:
-        """Raises Invalid when the project's settings hold none that can be used."""
+        """Raises Invalid when the toolchain in the project's settings cannot be used."""
         settings = {} if self.project is None else self.project.settings
         return toolchain_of(settings, "project.settings.toolchain")
 
 
 class StepCommand(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An empty command is nothing to run, and its result is ok."""
+    """A command for the client to run. An empty one runs nothing, and its result is ok."""
 
     command: str = ""
     pipe: str | None = None
@@ -62,12 +62,12 @@ Handled = tuple[dict[str, Any], ResultInput]
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Both functions run on the server, in the middle of a request: they must not wait for anything
-    and may be called again with the same context.
+    """One step of a workflow. Both functions run on the server within a request: they must not wait
+    for anything, and may be called again with the same context.
 
-    `plain` goes on when its result is ok, else again. `check` goes on when ok, to its repair when
-    error, again when warning. `repair` stands behind its check and returns to it when ok, else
-    again.
+    A `plain` step leads to the next when its result is ok, else to itself. A `check` leads to the
+    next when ok, to its repair on an error, and to itself on a warning. A `repair` follows its
+    check; it returns to the check when ok, else to itself.
     """
 
     name: str
@@ -77,7 +77,8 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class SessionType(msgspec.Struct, frozen=True, kw_only=True):
-    """Without steps the agent drives and we record. `retry_limit` overrides the server's."""
+    """A kind of session. A type without steps records what the agent does by itself. `retry_limit`
+    overrides the server's."""
 
     name: str
     title: str
@@ -86,8 +87,8 @@ class SessionType(msgspec.Struct, frozen=True, kw_only=True):
     retry_limit: int | None = None
 
     def after(self, name: str, status: ResultStatus) -> Step | None:
-        """The step behind a result; None when the work is complete. Raises LookupError for a step
-        that the type does not have."""
+        """Return the step after a result; None when the work is complete. Raises LookupError for an
+        unknown step."""
         index = next((i for i, step in enumerate(self.steps) if step.name == name), None)
         if index is None:
             raise LookupError(f"no step {name}")
@@ -102,13 +103,13 @@ class SessionType(msgspec.Struct, frozen=True, kw_only=True):
         return following[0] if repaired and status == "error" else step
 
     def problem(self) -> str | None:
-        """Why the type cannot be used."""
+        """Explain why the type cannot be used; None when it can."""
         names = [step.name for step in self.steps]
         kinds = ["plain", *(step.kind for step in self.steps)]
         if len(set(names)) < len(names) or not all(0 < len(name) <= 200 for name in names):
             return "its steps need different names of at most 200 characters"
         if any(kind == "repair" and before != "check" for before, kind in pairwise(kinds)):
-            return "a repair must stand behind its check"
+            return "a repair must follow its check"
         if self.retry_limit is not None and self.retry_limit < 1:
             return "its retry limit must be at least 1"
         return None

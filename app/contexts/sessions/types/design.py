@@ -1,7 +1,7 @@
 from app.contexts.sessions.types.definition import SessionType, Step, StepCommand, StepContext
-from app.contexts.sessions.types.judging import judge_exit
 from app.contexts.sessions.types.shell import script
 from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, generate, repair
+from app.contexts.sessions.types.verdicts import judge_exit
 
 
 def _steps(what: str, sections: str) -> tuple[Step, ...]:

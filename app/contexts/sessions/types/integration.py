@@ -1,7 +1,7 @@
 from app.contexts.sessions.types.definition import SessionType, Step, StepCommand, StepContext
-from app.contexts.sessions.types.judging import judge_passing
 from app.contexts.sessions.types.shell import script
 from app.contexts.sessions.types.steps import FINALIZE, INITIALIZE, repair
+from app.contexts.sessions.types.verdicts import judge_passing
 
 
 def _run(context: StepContext) -> StepCommand:

@@ -1,12 +1,12 @@
-"""What the agent reads on its standard input."""
+"""Prompts: what an agent reads on its standard input."""
 
 from app.contexts.sessions.types.definition import StepContext
 from app.contexts.sessions.types.shell import paths
 
 
 def prompt(context: StepContext, task: str, *, failure: bool = False) -> str:
-    """The task, what it is about, and with `failure` what the last check found. `{design_path}`,
-    `{code_path}` and `{test_path}` in the task are filled in."""
+    """Describe the project and component, then the task, then, with `failure`, what the last check
+    found. `{design_path}`, `{code_path}` and `{test_path}` in the task are filled in."""
     parts = [_about(context), task.format(**paths(context))]
     if failure:
         parts.append(_failure(context))
@@ -30,7 +30,7 @@ def _about(context: StepContext) -> str:
 
 
 def _failure(context: StepContext) -> str:
-    """Clients may write the state as well, so anything may be there."""
+    """Read the failure from the state, which clients may have overwritten with anything."""
     failure = context.session.state.get("failure")
     if not isinstance(failure, dict):
         return ""

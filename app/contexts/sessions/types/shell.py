@@ -1,4 +1,4 @@
-"""From what a session is about to shell text that is safe to run."""
+"""Shell text for steps, with names and titles passed safely as variables."""
 
 import functools
 import re
@@ -12,12 +12,11 @@ _SLUG_LENGTH = 60
 
 
 def script(context: StepContext, *commands: str, **variables: str) -> str:
-    """The commands, one after the other until one fails. They may use `$branch`, `$message`,
-    `$module_name`, `$design_path`, `$code_path`, `$test_path` and the `variables`.
+    """Join commands that run one after the other until one fails. They may use `$branch`,
+    `$message`, `$module_name`, `$design_path`, `$code_path`, `$test_path` and the `variables`.
 
-    A value stands quoted in an assignment and nowhere else: whatever a command does with the
-    variable, the shell does not parse the value again. Secrets leave it here, because redacting
-    the finished text could take a quote along.
+    A value appears only in a quoted assignment, so the shell never parses it as code. Secrets are
+    redacted here, because redacting the finished text could remove a quote.
     """
     lines = [command for command in commands if command.strip()]
     text = "\n".join(lines)
@@ -31,7 +30,7 @@ def script(context: StepContext, *commands: str, **variables: str) -> str:
 
 
 def paths(context: StepContext) -> dict[str, str]:
-    """Where design, code and tests of the session's component belong."""
+    """Return the paths of the component's design, code and tests."""
     folders, name = _module_path(context)
     folder = "".join(f"{part}/" for part in folders)
     toolchain = context.toolchain
@@ -57,7 +56,7 @@ def _variables(context: StepContext) -> dict[str, str]:
 
 
 def _slug(context: StepContext) -> str:
-    """Of a branch's name: what git and every file system take."""
+    """Build the part of a branch's name that git and every file system accept."""
     folders, name = _module_path(context)
     slug = re.sub(r"[^a-z0-9]+", "-", "-".join([*folders, name])).strip("-")
     return slug[:_SLUG_LENGTH].rstrip("-") or str(context.session.id)

@@ -1,4 +1,4 @@
-"""The steps that our session types share, ready for others to use as well."""
+"""Steps that the built-in session types share; other packages may use them too."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,14 @@ from app.schemas.sessions import ResultInput
 
 
 def _begin(context: StepContext) -> StepCommand:
-    """In an editor the person is at home already: no branch, no setup."""
+    """Make a branch and set up; in an editor, the person has done both."""
     if context.session.environment == "vscode":
         return StepCommand()
     return StepCommand(script(context, context.toolchain.branch, context.toolchain.setup))
 
 
 def _finish(context: StepContext) -> StepCommand:
-    """In an editor the person commits."""
+    """Stage and commit; in an editor, the person commits."""
     toolchain = context.toolchain
     commit = "" if context.session.environment == "vscode" else toolchain.commit
     return StepCommand(script(context, toolchain.stage, commit))
@@ -27,7 +27,7 @@ FINALIZE = Step("Finalize", _finish)
 
 
 def generate(name: str, task: str) -> Step:
-    """The agent is given the task; `{design_path}`, `{code_path}` and `{test_path}` are known."""
+    """Give the agent a task, which may name `{design_path}`, `{code_path}` and `{test_path}`."""
 
     def command(context: StepContext) -> StepCommand:
         agent = script(context, context.toolchain.agent)
@@ -37,7 +37,7 @@ def generate(name: str, task: str) -> Step:
 
 
 def run_tests(judge: Callable[[StepContext, ResultInput], Handled]) -> Step:
-    """The component's own tests; the judge says what they have to do."""
+    """Run the component's own tests; the judge says whether they must pass or fail."""
 
     def command(context: StepContext) -> StepCommand:
         return StepCommand(script(context, context.toolchain.test))
@@ -46,7 +46,7 @@ def run_tests(judge: Callable[[StepContext, ResultInput], Handled]) -> Step:
 
 
 def repair(name: str, task: str) -> Step:
-    """The agent goes on in its conversation, if it has one, and is told what the check found."""
+    """Let the agent continue its conversation, if it has one, with what the check found."""
 
     def command(context: StepContext) -> StepCommand:
         toolchain = context.toolchain

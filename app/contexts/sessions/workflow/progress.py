@@ -23,8 +23,8 @@ from app.contexts.sessions.history import (
 )
 from app.contexts.sessions.lifecycle import SessionChange, session_ended
 from app.contexts.sessions.types import SessionType, Step, get_session_type
-from app.contexts.sessions.types.calling import build_command, handle_result, next_step
 from app.contexts.sessions.types.definition import StepContext
+from app.contexts.sessions.types.invocation import build_command, handle_result, next_step
 from app.contexts.sessions.workflow.facts import lock_context
 from app.db import Db
 from app.errors import Conflict, NotFound, SessionTypeFailed

@@ -1,4 +1,4 @@
-"""What the result of a check says."""
+"""Verdicts on the results of checks, from exit codes and test summaries."""
 
 import re
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from app.contexts.sessions.types.definition import Handled, StepContext
 from app.schemas.sessions import ResultInput, ResultStatus
 
 OUTPUT_CHARACTERS = 4000
-"""Of each stream, the end, as the next prompt shows it."""
+"""How much of the end of each stream the next prompt shows."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PYTEST = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+|no tests ran) in [\d.]+s\b", re.MULTILINE)
@@ -25,14 +25,14 @@ _NOT_RUN = frozenset({"excluded", "skipped", "invalid"})
 
 
 class Counts(NamedTuple):
-    """`tests` that have run; None when only the failures are known."""
+    """`tests` counts those that ran; None when only the failures are known."""
 
     tests: int | None
     failures: int
 
 
 def judge_exit(_: StepContext, result: ResultInput) -> Handled:
-    """By its exit code, and by what the client says when there is none."""
+    """Judge by the exit code, or by the client's own status when there is none."""
     if result.code is None:
         return _judged(result, result.status, result.error_message)
     if result.code == 0:
@@ -42,7 +42,7 @@ def judge_exit(_: StepContext, result: ResultInput) -> Handled:
 
 
 def judge_passing(context: StepContext, result: ResultInput) -> Handled:
-    """Tests that shall pass."""
+    """Judge tests that must pass."""
     counts = count_tests(result)
     if counts is None:
         return judge_exit(context, result)
@@ -57,7 +57,7 @@ def judge_passing(context: StepContext, result: ResultInput) -> Handled:
 
 
 def judge_failing(_: StepContext, result: ResultInput) -> Handled:
-    """Tests written before the code: they shall all fail."""
+    """Judge tests written before the code, which must all fail."""
     counts = count_tests(result)
     nothing_tested = "the tests do not test anything yet: they all pass"
     if counts is None:
@@ -79,8 +79,8 @@ def judge_failing(_: StepContext, result: ResultInput) -> Handled:
 
 
 def count_tests(result: ResultInput) -> Counts | None:
-    """From `data = {tests, failures}`, else from the summary of pytest or ExUnit. None when nothing
-    tells, or when the tests could not even be loaded."""
+    """Read `data = {tests, failures}`, else the summary of pytest or ExUnit. None when neither is
+    there, or when the tests could not even be loaded."""
     tests, failures = result.data.get("tests"), result.data.get("failures")
     if type(failures) is int and failures >= 0:
         return Counts(tests if type(tests) is int and tests >= 0 else None, failures)
@@ -107,7 +107,7 @@ def count_tests(result: ResultInput) -> Counts | None:
 def _judged(
     result: ResultInput, status: ResultStatus, message: str | None, counts: Counts | None = None
 ) -> Handled:
-    """What failed is kept in the session's state, for the prompt of the repair."""
+    """Store the failure in the session's state, for the prompt of the repair step."""
     data = result.data
     if counts is not None:
         data = {**data, "failures": counts.failures}

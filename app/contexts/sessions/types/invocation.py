@@ -1,4 +1,4 @@
-"""Asking a session type, which may be somebody else's: whatever it does wrong is a 502."""
+"""Calls into a session type, which may come from another package: its faults are 502s."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -38,7 +38,7 @@ def build_command(session_type: SessionType, step: Step, context: StepContext) -
 def handle_result(
     session_type: SessionType, name: str, context: StepContext, result: ResultInput
 ) -> Handled:
-    """What the step makes of it; without `handle_result` the result as it is. Raises as
+    """Let the step judge a result; a step without `handle_result` leaves it as it is. Raises as
     `build_command` does."""
     step = next((step for step in session_type.steps if step.name == name), None)
 
@@ -68,7 +68,7 @@ def _ask(session_type: SessionType, step: str, question: Callable[[], Answer]) -
 
 
 def _storable(value: Any, schema: type[Answer]) -> Answer:
-    """As JSON and back: what no JSON can hold, or PostgreSQL not, never reaches the database."""
+    """Convert a value to JSON and back, so that only what JSON and PostgreSQL can hold passes."""
     encoded = msgspec.json.encode(value)
     if b"\\u0000" in encoded:
         raise ValueError("NUL characters cannot be stored")
