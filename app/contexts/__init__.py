@@ -1,1 +1,1 @@
-"""The domain: plain functions, scope first. The only code that decides anything."""
+"""The domain: plain functions, scope first. Every decision is made here."""

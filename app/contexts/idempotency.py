@@ -1,7 +1,7 @@
-"""A request sent twice under one Idempotency-Key is carried out once.
+"""Carries out a request sent twice under one Idempotency-Key only once.
 
-Key, write and stored answer commit in the one transaction of the request: a reservation that
-commits by itself would execute twice after a crash.
+Key, write and stored answer commit in the one transaction of the request: a reservation committed
+by itself would let the request be carried out twice after a crash.
 """
 
 import hashlib
@@ -60,8 +60,8 @@ WHERE account_id = $1 AND inserted_at <= now() - interval '{KEPT_HOURS} hours'
 
 
 class Keyed(NamedTuple):
-    """What makes a request the same one: `path` with its query, or the digest of one that is too
-    long for an index, and the digest of its payload and of the project it names."""
+    """What identifies a request: method, path with its query (or their digest, when too long for an
+    index), key, and the digest of its payload and of the project it names."""
 
     method: str
     path: str
@@ -76,7 +76,7 @@ class StoredAnswer(NamedTuple):
 
 
 def keyed(method: str, path: str, key: str, payload: bytes) -> Keyed:
-    """Raises Invalid for a key that is empty, longer than 255 or not printable ASCII."""
+    """Raises Invalid for a key that is empty, longer than 255 characters or not printable ASCII."""
     if not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         raise Invalid.field("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
     if len(path.encode()) > _MAX_PATH_BYTES:
@@ -85,13 +85,16 @@ def keyed(method: str, path: str, key: str, payload: bytes) -> Keyed:
 
 
 async def find_answer(scope: Scope, db: Db, request: Keyed) -> StoredAnswer | None:
-    """None the first time. Raises Conflict `idempotency_in_flight` while another request holds the
-    key and `secret_already_shown` for an answer that is not stored, Invalid
-    `idempotency_key_reused` for another payload or project."""
+    """Returns the stored answer, or None the first time.
+
+    Raises Conflict `idempotency_in_flight` while another request holds the key and
+    `secret_already_shown` for an answer that is not stored, Invalid `idempotency_key_reused` for
+    another payload or project.
+    """
     name = "\n".join((str(scope.token_id), request.method, request.path, request.key))
     if not await db.driver.fetchval(_LOCK, name, scope.account_id):
         raise Conflict(
-            "A request with this Idempotency-Key is being carried out.",
+            "A request with this Idempotency-Key is still being carried out.",
             code="idempotency_in_flight",
         )
     identity = (scope.account_id, scope.token_id, request.method, request.path, request.key)
@@ -130,4 +133,5 @@ async def store_answer(scope: Scope, db: Db, request: Keyed, answer: StoredAnswe
 
 
 async def trim_answers(scope: Scope, db: Db) -> None:
+    """Deletes the answers that are older than 24 hours."""
     await db.driver.execute(_TRIM, scope.account_id)

@@ -27,7 +27,8 @@ class ComponentFilter(msgspec.Struct, frozen=True, kw_only=True):
 async def list_projects(
     scope: Scope, db: Db, request: PageRequest, *, status: str | None = None
 ) -> Page[Project]:
-    """The active project narrows nothing here: one must see the others to switch to them."""
+    """Lists all projects of the account, whichever is active: a client must see the others to
+    switch to them."""
     statement = scope.select(Project)
     if status is not None:
         statement = statement.where(Project.status == status)
@@ -51,7 +52,7 @@ async def create_project(scope: Scope, db: Db, data: ProjectCreate) -> Project:
 
 
 async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpdate) -> Project:
-    """`settings` are replaced as a whole. Raises Invalid for a toolchain in them that cannot be
+    """Replaces `settings` as a whole. Raises Invalid for a toolchain in them that cannot be
     used."""
     scope.require_write()
     if isinstance(data.settings, dict):
@@ -63,7 +64,7 @@ async def update_project(scope: Scope, db: Db, project_id: int, data: ProjectUpd
 
 
 async def delete_project(scope: Scope, db: Db, project_id: int) -> None:
-    """Its components and the tokens made for it go too; its work stays, without a project."""
+    """Deletes its components and the tokens made for it too. Its work stays, without a project."""
     project = await locked(db, scope.select(Project).where(Project.id == project_id))
     scope.require_admin()
     # Agents, work items, sessions: the order in which hooks and claims lock them.
@@ -118,7 +119,7 @@ async def create_component(scope: Scope, db: Db, data: ComponentCreate) -> Compo
 async def update_component(
     scope: Scope, db: Db, component_id: int, data: ComponentUpdate
 ) -> Component:
-    """Raises Invalid when the new parent is the component itself or lies below it."""
+    """Raises Invalid when the new parent is the component itself or one of its descendants."""
     scope.require_write()
     component = await _locked_component(scope, db, component_id)
     if isinstance(data.parent_component_id, int):
@@ -143,7 +144,7 @@ async def delete_component(scope: Scope, db: Db, component_id: int) -> None:
 
 
 async def _locked_component(scope: Scope, db: Db, component_id: int) -> Component:
-    """After its project, as when that is deleted with all that belongs to it."""
+    """Locks its project first, in the order in which deleting the project does."""
     statement = scope.select(Component).where(Component.id == component_id)
     of_project = statement.with_only_columns(Component.project_id).scalar_subquery()
     project = scope.select(Project).where(Project.id == of_project)
@@ -178,8 +179,8 @@ async def _find_parent(scope: Scope, db: Db, project_id: int, parent_id: int) ->
 
 
 async def _refuse_circle(scope: Scope, db: Db, component: Component, parent_id: int) -> None:
-    """Walks up from the new parent. The project's lock keeps two moves from closing a circle
-    together."""
+    """Walks up from the new parent. The lock of the project keeps two concurrent moves from closing
+    a circle together."""
     ancestor: int | None = parent_id
     while ancestor is not None:
         if ancestor == component.id:

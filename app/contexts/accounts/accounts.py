@@ -1,4 +1,4 @@
-"""Accounts themselves: the two tables without row security are read and written here."""
+"""Accounts and users. Their two tables have no row security and are read and written only here."""
 
 import itertools
 
@@ -56,7 +56,8 @@ class Me(msgspec.Struct):
 
 
 async def list_accounts(scope: Scope, db: Db, request: PageRequest) -> Page[Account]:
-    """The accounts this user is an active member of, whichever of them the token acts in."""
+    """Lists the accounts of which the user is an active member, whichever of them the token acts
+    in."""
     mine = (
         select(Account)
         .join(Member, Member.account_id == Account.id)
@@ -66,6 +67,7 @@ async def list_accounts(scope: Scope, db: Db, request: PageRequest) -> Page[Acco
 
 
 async def get_account(scope: Scope, db: Db, account_id: int) -> Account:
+    """Raises NotFound for an account of which the user is not an active member."""
     mine = (
         select(Account)
         .join(Member, Member.account_id == Account.id)
@@ -78,6 +80,7 @@ async def get_account(scope: Scope, db: Db, account_id: int) -> Account:
 
 
 async def get_me(scope: Scope, db: Db) -> Me:
+    """The user, account, project, role and token of the request."""
     account = await get_account(scope, db, scope.account_id)
     member = await one(db, scope.select(Member).where(Member.user_id == scope.user_id))
     token = await one(db, scope.select(ApiToken).where(ApiToken.id == scope.token_id))
@@ -89,7 +92,8 @@ async def get_me(scope: Scope, db: Db) -> Me:
 
 
 async def create_account(scope: Scope, db: Db, data: AccountCreate) -> NewAccount:
-    """The user becomes the owner, and gets a token: no other token acts in the new account."""
+    """Makes the user its owner and gives them a token, since no other token acts in the new
+    account."""
     scope.require_write()
     scope.require_whole_account()
     user = await db.session.get_one(User, scope.user_id)
@@ -97,12 +101,12 @@ async def create_account(scope: Scope, db: Db, data: AccountCreate) -> NewAccoun
 
 
 async def create_first_account(db: Db, data: AccountCreate, owner_email: str) -> NewAccount:
-    """For whoever administers the database itself: nobody needs to be authenticated yet."""
+    """Creates an account for the administrator of the database, without authentication."""
     return await _open_account(db, await find_or_create_user(db, owner_email), data)
 
 
 async def free_slug(db: Db, name: str) -> str:
-    """`Acme, Inc.` becomes `acme-inc`, or `acme-inc-2` when that is taken or reserved."""
+    """Turns `Acme, Inc.` into `acme-inc`, or `acme-inc-2` when that is taken or reserved."""
     words = "".join(c if c.isascii() and c.isalnum() else " " for c in name.lower()).split()
     base = "-".join(words)[:40].strip("-")
     base = base if len(base) >= 3 else f"account-{base}".strip("-")
@@ -112,7 +116,8 @@ async def free_slug(db: Db, name: str) -> str:
 
 
 async def create_default_account(db: Db, owner_email: str) -> NewAccount | None:
-    """On an empty server only, and once, however many processes start it at the same time."""
+    """Creates an account on an empty server; once, however many processes start at the same
+    time."""
     await db.driver.execute(
         "SELECT pg_advisory_xact_lock(hashtext('agent-sessions first account'))"
     )
@@ -127,7 +132,7 @@ async def _open_account(db: Db, user: User, data: AccountCreate) -> NewAccount:
         raise Invalid.field("slug", "is reserved")
     account = Account(name=data.name, slug=data.slug, type=data.type)
     db.session.add(account)
-    await db.session.flush()  # the account's id is the tenant of all that follows
+    await db.session.flush()  # the id is the tenant of everything below
     tenant = Tenant(account_id=account.id, user_id=user.id, role=Role.OWNER)
     scope = Scope(account_id=account.id, user_id=user.id, role=Role.OWNER)
     async with db.acting_as(tenant):
@@ -143,6 +148,8 @@ async def _open_account(db: Db, user: User, data: AccountCreate) -> NewAccount:
 
 
 async def update_account(scope: Scope, db: Db, account_id: int, data: AccountUpdate) -> Account:
+    """Raises Conflict `slug_taken`, Invalid for a reserved slug, Forbidden for another account of
+    the user's."""
     account = await _own_account(scope, db, account_id)
     scope.require_admin()
     scope.require_whole_account()
@@ -159,13 +166,13 @@ async def update_account(scope: Scope, db: Db, account_id: int, data: AccountUpd
 
 
 async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
-    """Raises Conflict `account_has_history` while the account has tracked work of any kind. What is
-    being written to cannot be deleted: a lock that is not had in time is for trying again."""
+    """Raises Conflict `account_has_history` while the account has tracked work of any kind; a lock
+    timeout, which becomes a 503, while it is being written to."""
     account = await _own_account(scope, db, account_id)
     scope.require_owner()
     scope.require_whole_account()
-    # Whoever is writing finishes before the account's counter goes, or this gives up: in less than
-    # the second after which PostgreSQL would end one of two that wait for each other.
+    # A transaction that is writing must finish before the account's counter is deleted. Give up
+    # waiting for it before PostgreSQL looks for deadlocks, after a second.
     await db.driver.execute("SET LOCAL lock_timeout = '500ms'")
     await _lock(db, account, alone=True)
     try:
@@ -192,7 +199,7 @@ async def delete_account(scope: Scope, db: Db, account_id: int) -> None:
 
 
 async def set_active_project(scope: Scope, db: Db, project_id: int | None) -> None:
-    """What this user's creations in this account are stamped with from now on."""
+    """Sets the project with which the user's new rows in this account are stamped from now on."""
     scope.require_whole_account()
     if project_id is not None:
         await one(db, scope.select(Project).where(Project.id == project_id))
@@ -206,7 +213,7 @@ async def set_active_project(scope: Scope, db: Db, project_id: int | None) -> No
 
 
 async def find_or_create_user(db: Db, email: str, name: str | None = None) -> User:
-    """Two requests that name the same new address get the same user."""
+    """Returns the same user to concurrent requests that name the same new address."""
     await db.session.execute(
         insert(User).values(uuid=new_uuid(), email=email, name=name).on_conflict_do_nothing()
     )
@@ -219,11 +226,12 @@ async def find_or_create_user(db: Db, email: str, name: str | None = None) -> Us
 async def _own_account(scope: Scope, db: Db, account_id: int) -> Account:
     account = await get_account(scope, db, account_id)
     if account.id != scope.account_id:
-        raise Forbidden("This token acts in another account of yours.")
+        raise Forbidden("This token acts in another of your accounts.")
     return account
 
 
 async def _lock(db: Db, account: Account, *, alone: bool = False) -> None:
-    """As `locked` does for the rows of a tenant; `alone` also waits for all who refer to it."""
+    """Locks an account as `locked` does a tenant's row; `alone` also waits for transactions that
+    refer to it."""
     await db.session.refresh(account, with_for_update={"key_share": not alone})
     db.require_version(version_of(account))

@@ -1,4 +1,4 @@
-"""From the bearer token of a request to its Scope."""
+"""Turns the bearer token of a request into its Scope."""
 
 import asyncio
 import hmac
@@ -15,7 +15,7 @@ from app.feed import IDENTITY_KINDS
 from app.schemas.base import MAX_BIGINT
 from app.scope import Scope
 
-# Hot: the one statement every request needs, unless a worker asked it moments ago.
+# Hot: every request needs it, unless the token is cached.
 _IDENTIFY = """
 SELECT t.user_id, t.scopes, t.project_id, t.secret_sha256, m.role, p.active_project_id,
        extract(epoch FROM t.expires_at - now())::float8 AS seconds_left,
@@ -45,11 +45,11 @@ class Identity(msgspec.Struct, frozen=True):
     token_project_id: int | None
     active_project_id: int | None
     valid_until: float
-    """By the monotonic clock: past it the database is asked again."""
+    """On the monotonic clock; after it the database is asked again."""
 
 
 class Authenticator:
-    """Remembers a token for a few seconds; what this process itself changes counts at once."""
+    """Caches tokens for a few seconds. Changes made by this process count at once."""
 
     def __init__(self, database: Database, cache_seconds: float) -> None:
         self._database = database
@@ -73,16 +73,16 @@ class Authenticator:
         return await self._scope(identity, project)
 
     async def _read(self, parsed: ParsedToken) -> Identity:
-        """A crowd that comes with one token asks once."""
+        """Reads the token from the database, once for all requests that wait for it."""
         reading = self._readings.get(parsed)
         if reading is None:
             reading = self._readings[parsed] = asyncio.create_task(self._identify(parsed))
             reading.add_done_callback(partial(self._remember, parsed))
-        return await asyncio.shield(reading)  # who goes away leaves the others waiting
+        return await asyncio.shield(reading)  # a cancelled request must not cancel the others
 
     def _remember(self, parsed: ParsedToken, reading: asyncio.Task[Identity]) -> None:
         if self._readings.get(parsed) is not reading:
-            return  # forgotten meanwhile: it may have been read just before it changed
+            return  # forgotten meanwhile: the token may have changed after it was read
         del self._readings[parsed]
         if not reading.cancelled() and reading.exception() is None:
             self._identities[parsed] = reading.result()
@@ -150,20 +150,21 @@ class Authenticator:
             self.forget(account_id)
 
     def forget(self, account_id: int) -> None:
+        """Drops the cached tokens of an account."""
         for known in (self._identities, self._readings):
             for parsed in [key for key in known if key.account_id == account_id]:
                 del known[parsed]
 
 
 def narrowed(role: Role, scopes: list[str]) -> Role:
-    """The member's role, or the most the token's scopes allow if that is less."""
+    """The member's role, or the most that the token's scopes allow if that is less."""
     if "admin" in scopes or role is Role.VIEWER:
         return role
     return Role.EDITOR if "write" in scopes else Role.VIEWER
 
 
 async def operator_scope(db: Db, account_id: int) -> Scope:
-    """For whoever administers the database itself. Raises NotFound for an unknown account."""
+    """A scope for the administrator of the database. Raises NotFound for an unknown account."""
     if not await db.driver.fetchval("SELECT true FROM accounts WHERE id = $1", account_id):
         raise NotFound
     return Scope(account_id=account_id, role=Role.SYSTEM)

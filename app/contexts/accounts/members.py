@@ -1,4 +1,4 @@
-"""Who belongs to the account, and as what."""
+"""The members of an account and their roles."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ async def find_member(scope: Scope, db: Db, email: str) -> Member:
 
 
 async def create_member(scope: Scope, db: Db, data: MemberCreate) -> Member:
-    """Raises Conflict `already_member`; a user nobody knew is created."""
+    """Creates the user too, if the address is new. Raises Conflict `already_member`."""
     scope.require_admin()
     scope.require_whole_account()
     _require_rank(scope, data.role)
@@ -47,7 +47,7 @@ async def create_member(scope: Scope, db: Db, data: MemberCreate) -> Member:
 
 
 async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate) -> Member:
-    """Raises Conflict `last_owner` rather than leave an account without an active owner."""
+    """Raises Conflict `last_owner` when the account would have no active owner left."""
     scope.require_admin()
     scope.require_whole_account()
     owners = await _lock_owners(scope, db, member_id)
@@ -65,7 +65,7 @@ async def update_member(scope: Scope, db: Db, member_id: int, data: MemberUpdate
 
 
 async def delete_member(scope: Scope, db: Db, member_id: int) -> None:
-    """The member's tokens go too. Raises Conflict `last_owner` as `update_member` does."""
+    """Deletes the member's tokens too. Raises Conflict `last_owner` as `update_member` does."""
     scope.require_admin()
     scope.require_whole_account()
     owners = await _lock_owners(scope, db, member_id)
@@ -78,21 +78,21 @@ async def delete_member(scope: Scope, db: Db, member_id: int) -> None:
 
 
 async def _get_locked(scope: Scope, db: Db, member_id: int) -> Member:
-    """What `_lock_owners` has locked. Raises PreconditionFailed as `locked` does."""
+    """The member that `_lock_owners` has locked. Raises PreconditionFailed as `locked` does."""
     member = await get_member(scope, db, member_id)
     db.require_version(version_of(member))
     return member
 
 
 def _require_rank(scope: Scope, role: str) -> None:
-    """Only an owner makes, changes or removes an owner."""
+    """Raises Forbidden unless an owner makes, changes or removes an owner."""
     if role == Role.OWNER and scope.role not in {Role.OWNER, Role.SYSTEM}:
-        raise Forbidden("Only an owner may do this to an owner.")
+        raise Forbidden("Only an owner may create, change or remove an owner.")
 
 
 async def _lock_owners(scope: Scope, db: Db, member_id: int) -> set[int]:
-    """The active ones, and this member, at once and in one order: two of them can neither remove
-    each other at once nor wait for each other."""
+    """Locks the active owners and this member in one order and returns the owners' ids, so that two
+    owners can neither remove each other at the same time nor deadlock."""
     is_owner = and_(Member.role == Role.OWNER.value, Member.is_active)
     found = await db.session.scalars(
         scope.select(Member)
@@ -105,7 +105,7 @@ async def _lock_owners(scope: Scope, db: Db, member_id: int) -> set[int]:
 
 def _require_another_owner(owners: set[int], member: Member) -> None:
     if owners <= {member.id}:
-        raise Conflict("An account keeps at least one active owner.", code="last_owner")
+        raise Conflict("An account needs at least one active owner.", code="last_owner")
 
 
 def _payload(member: Member) -> dict[str, Any]:

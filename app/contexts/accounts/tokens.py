@@ -34,10 +34,11 @@ class ParsedToken(NamedTuple):
 class NewToken(NamedTuple):
     token: ApiToken
     secret: str
-    """The whole token as its owner must send it; shown this once."""
+    """The whole token, as its owner must send it. It is shown only this once."""
 
 
 def parse_token(text: str) -> ParsedToken | None:
+    """None for text that is not a token."""
     match = _FORMAT.fullmatch(text)
     if match is None:
         return None
@@ -48,7 +49,7 @@ def parse_token(text: str) -> ParsedToken | None:
 
 
 async def list_tokens(scope: Scope, db: Db, request: PageRequest) -> Page[ApiToken]:
-    """One's own; administrators see everybody's. Revoked ones stay listed."""
+    """Lists the user's tokens, or all of them for an administrator; revoked ones stay listed."""
     return await fetch_page(db, _visible(scope), [ApiToken.id], request)
 
 
@@ -57,7 +58,8 @@ async def get_token(scope: Scope, db: Db, token_id: int) -> ApiToken:
 
 
 def _visible(scope: Scope) -> Select[tuple[ApiToken]]:
-    """To a token that is made for one project, only those that are made for it too."""
+    """The tokens the scope may see; a token made for one project sees only those made for it
+    too."""
     statement = scope.select(ApiToken)
     if not scope.is_administrator:
         statement = statement.where(ApiToken.user_id == scope.user_id)
@@ -67,8 +69,8 @@ def _visible(scope: Scope) -> Select[tuple[ApiToken]]:
 
 
 async def create_token(scope: Scope, db: Db, data: TokenCreate) -> NewToken:
-    """For oneself. Raises Forbidden for a token that could do more, or live longer, than the one
-    asking for it."""
+    """Creates a token for the user. Raises Forbidden when it could do more, or live longer, than
+    the token of the request."""
     allowed = _SCOPES_BY_ROLE.get(scope.role, {"read", "write", "admin"})
     if not allowed.issuperset(data.scopes):
         raise Forbidden("A token cannot allow more than the token that creates it.")
@@ -104,9 +106,10 @@ async def create_token_for(
     project_id: int | None = None,
     expires_at: datetime.datetime | None = None,
 ) -> NewToken:
-    """Without looking at what the scope itself may do: for the doors that administer a server."""
+    """Creates a token without checking what the scope allows: for commands that administer a
+    server."""
     if expires_at is not None and expires_at <= datetime.datetime.now(datetime.UTC):
-        raise Invalid.field("expires_at", "lies in the past")
+        raise Invalid.field("expires_at", "must be in the future")
     if project_id is not None:
         await one(db, scope.select(Project).where(Project.id == project_id))
     secret = secrets.token_urlsafe(32)
@@ -134,7 +137,7 @@ async def update_token(scope: Scope, db: Db, token_id: int, data: TokenUpdate) -
 
 
 async def revoke_token(scope: Scope, db: Db, token_id: int) -> ApiToken:
-    """Revoking it again changes nothing: the first time stays on record."""
+    """Revoking it again changes nothing, so the first time stays on record."""
     token = await get_token(scope, db, token_id)
     if token.revoked_at is None:
         await db.session.execute(

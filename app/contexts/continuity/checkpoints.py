@@ -1,4 +1,4 @@
-"""Snapshots of an agent's work, to go on from."""
+"""Snapshots of an agent's work, to resume from."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -28,7 +28,7 @@ class Checkpointed(NamedTuple):
 async def create_checkpoint(
     scope: Scope, db: Db, instance_id: str, data: CheckpointInput
 ) -> Checkpointed:
-    """Emits checkpoint_created, and includes that event.
+    """Emits `checkpoint_created`; the checkpoint includes that event.
 
     Raises Conflict `sequence_gap` or `sequence_taken`.
     """
@@ -50,7 +50,7 @@ async def create_checkpoint(
 async def checkpoint_locked(
     scope: Scope, db: Db, instance: SupervisorSession, data: CheckpointInput
 ) -> Checkpoint:
-    """The instance must be locked."""
+    """Creates a checkpoint of an instance that is already locked."""
     identifier = new_uuid()
     percent = data.context_window_percent
     instance.checkpoint_count += 1
@@ -101,7 +101,7 @@ async def list_checkpoints(
     *,
     checkpoint_type: str | None = None,
 ) -> Page[Checkpoint]:
-    """Newest first."""
+    """Lists those of one instance, newest first."""
     await get_instance(scope, db, instance_id)
     statement = _of(scope, instance_id)
     if checkpoint_type is not None:
@@ -112,7 +112,7 @@ async def list_checkpoints(
 async def search_checkpoints(
     scope: Scope, db: Db, request: PageRequest, *, checkpoint_type: str | None = None
 ) -> Page[Checkpoint]:
-    """Of all instances, newest first."""
+    """Lists those of all instances, newest first."""
     statement = of_listed(scope, scope.select(Checkpoint), Checkpoint.instance_id)
     if checkpoint_type is not None:
         statement = statement.where(Checkpoint.checkpoint_type == checkpoint_type)
@@ -127,7 +127,7 @@ async def get_checkpoint(scope: Scope, db: Db, instance_id: str, checkpoint_id: 
 
 
 async def get_latest_checkpoint(scope: Scope, db: Db, instance_id: str) -> Checkpoint:
-    """Raises NotFound before the first one."""
+    """Raises NotFound when there is none yet."""
     await get_instance(scope, db, instance_id)
     newest = _of(scope, instance_id).order_by(Checkpoint.sequence_num.desc()).limit(1)
     return await one(db, newest)
@@ -138,7 +138,7 @@ def _of(scope: Scope, instance_id: str) -> Select[tuple[Checkpoint]]:
 
 
 def _is_same(stored: Checkpoint, data: CheckpointInput) -> bool:
-    """Compared as stored, since a secret in what was posted is not kept to compare with."""
+    """Compares with what is stored, because a secret in the posted document was not kept."""
     return (
         stored.checkpoint_type == data.checkpoint_type
         and is_same(stored.work_state, clean(data.work_state))

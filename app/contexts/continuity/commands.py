@@ -1,4 +1,4 @@
-"""The audit trail of what instances executed."""
+"""The audit trail of the commands that instances executed."""
 
 import datetime
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from app.scope import Scope
 
 
 class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Every field that is not None narrows the list; every `tag` must be there, `since` is
+    """Every field that is not None narrows the list. A command must have every `tag`; `since` is
     inclusive, `until` exclusive."""
 
     command_type: str | None = None
@@ -33,7 +33,8 @@ class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
 async def log_instance_commands(
     scope: Scope, db: Db, instance_id: str, posted: Sequence[CommandLogInput]
 ) -> list[LoggedCommand]:
-    """All or nothing; a closed instance takes late commands as well, none gets lost."""
+    """Logs all commands or none. A closed instance still accepts late ones, so that none is
+    lost."""
     scope.require_write()
     instance = await get_instance(scope, db, instance_id)
     now = await db.now()
@@ -65,7 +66,7 @@ async def search_instance_commands(
     *,
     instance_id: str | None = None,
 ) -> Page[LoggedCommand]:
-    """Newest first, of one instance or of all."""
+    """Lists the commands of one instance or of all, newest first."""
     statement = scope.select(LoggedCommand)
     if instance_id is not None:
         await get_instance(scope, db, instance_id)

@@ -1,4 +1,4 @@
-"""Events get their numbers here, under the lock of their instance's row."""
+"""Appends events to an instance, numbered under the lock of its row."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from app.scope import Scope
 
 
 class Emitted(NamedTuple):
-    """In the order they were posted, those that were there already included."""
+    """The events in the order they were posted, stored ones included; `new` are those that were not
+    stored before."""
 
     events: list[StoredEvent]
     new: list[StoredEvent]
@@ -22,10 +23,10 @@ class Emitted(NamedTuple):
 async def append(
     scope: Scope, db: Db, instance: SupervisorSession, posted: Sequence[EventInput]
 ) -> Emitted:
-    """The instance must be locked. Its row's epic follows the events.
+    """Appends to an instance that is locked, and keeps the epic of its row up to date.
 
-    Raises Conflict `sequence_gap` for a number beyond the next one, and `sequence_taken` for one
-    that stands for another event.
+    Raises Conflict `sequence_gap` for a number beyond the next one, and `sequence_taken` for a
+    number that another event has.
     """
     now = await db.now()
     wanted = [e.sequence_num for e in posted if e.sequence_num is not None]
@@ -57,11 +58,12 @@ async def append(
         new.append(event)
         events.append(event)
     db.session.add_all(new)
-    await db.session.flush()  # what follows in this transaction reads them
+    await db.session.flush()  # later statements of the transaction read them
     return Emitted(events, new)
 
 
 def require_next(number: int, following: int) -> None:
+    """Raises Conflict `sequence_gap`."""
     if number > following:
         raise Conflict(
             f"The next sequence number is {following}.",
@@ -71,7 +73,9 @@ def require_next(number: int, following: int) -> None:
 
 
 def sequence_taken() -> Conflict:
-    return Conflict("This sequence number stands for something else.", code="sequence_taken")
+    return Conflict(
+        "This sequence number is already used by different content.", code="sequence_taken"
+    )
 
 
 async def _known(
@@ -88,7 +92,7 @@ async def _known(
 
 
 def _same(event: StoredEvent | None, given: EventInput) -> StoredEvent:
-    """Compared as stored, since a secret in what was posted is not kept to compare with."""
+    """Compares with what is stored, because a secret in the posted event was not kept."""
     if (
         event is None
         or event.event_type != given.event_type

@@ -1,4 +1,4 @@
-"""What happened to an instance, in order."""
+"""The events of instances, in order."""
 
 import datetime
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ EVENT_TYPES = [
 async def emit_instance_events(
     scope: Scope, db: Db, instance_id: str, posted: Sequence[EventInput]
 ) -> Emitted:
-    """All or nothing; a closed instance takes late events as well, none gets lost.
+    """Appends all events or none. A closed instance still accepts late ones, so that none is lost.
 
     Raises Conflict `sequence_gap` or `sequence_taken`.
     """
@@ -68,7 +68,7 @@ async def emit_instance_events(
 async def list_instance_events(
     scope: Scope, db: Db, instance_id: str, request: PageRequest, filters: EventFilter
 ) -> Page[StoredEvent]:
-    """By sequence, the first one first."""
+    """Lists the events of one instance, lowest sequence number first."""
     await get_instance(scope, db, instance_id)
     statement = scope.select(StoredEvent).where(StoredEvent.instance_id == instance_id)
     statement = _filtered(statement, filters)
@@ -78,7 +78,7 @@ async def list_instance_events(
 async def search_instance_events(
     scope: Scope, db: Db, request: PageRequest, filters: EventFilter
 ) -> Page[StoredEvent]:
-    """Of all instances, newest `timestamp` first."""
+    """Lists the events of all instances, newest `timestamp` first."""
     statement = of_listed(scope, scope.select(StoredEvent), StoredEvent.instance_id)
     statement = _filtered(statement, filters)
     return await fetch_page(db, statement, [StoredEvent.timestamp, StoredEvent.event_id], request)
@@ -93,10 +93,10 @@ def _filtered(
     if filters.until is not None:
         statement = statement.where(StoredEvent.timestamp < filters.until)
     if filters.q:
-        # Under row security no index serves this: it filters what the other conditions leave.
+        # Row security rules out an index: this filters the rows that the other conditions leave.
         texts = (
             cast(column, Text) for column in (StoredEvent.event_data, StoredEvent.event_metadata)
         )
-        wanted = msgspec.json.encode(filters.q)[1:-1].decode()  # as it stands in the JSON's text
+        wanted = msgspec.json.encode(filters.q)[1:-1].decode()  # as JSON text spells it
         statement = statement.where(or_(*(t.icontains(wanted, autoescape=True) for t in texts)))
     return statement

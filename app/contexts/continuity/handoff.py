@@ -1,4 +1,4 @@
-"""What the next agent is told about the work of the one before."""
+"""What the next agent is told about the work of the previous one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def next_steps(
     events: Sequence[StoredEvent],
     commands: Sequence[LoggedCommand],
 ) -> list[str]:
-    """What the agent itself had planned comes first, then what it left broken or open."""
+    """Lists the agent's own plans first, then what it left failing or open."""
     planned = work_state.get("next_steps")
     steps = [s for s in planned if isinstance(s, str)] if isinstance(planned, list) else []
     last = {event.event_type.partition("_")[0]: event.event_type for event in events}
@@ -44,7 +44,7 @@ def instructions(
     commands: Sequence[LoggedCommand],
     steps: Sequence[str],
 ) -> str:
-    """Markdown. `events` and `commands` are oldest first; the newest ten of each are named."""
+    """Markdown. `events` and `commands` come oldest first; the newest ten of each are named."""
     lines = [
         f"# Resume {instance.instance_id}",
         "",

@@ -1,4 +1,4 @@
-"""The registry: which instances there are, and whether they are alive."""
+"""The registry of instances."""
 
 import datetime
 import secrets
@@ -72,7 +72,7 @@ async def list_instances(
     request: PageRequest,
     filters: InstanceFilter,
 ) -> Page[SupervisorSession]:
-    """Newest first."""
+    """Lists instances, newest first."""
     statement = scope.select_listed(SupervisorSession)
     statement = filtered(
         statement,
@@ -88,13 +88,13 @@ async def list_instances(
 
 
 def is_silent(limit: datetime.timedelta) -> ColumnElement[bool]:
-    """Whether the last heartbeat of an instance is longer ago than `limit`, by the database clock:
-    what makes an active instance stale."""
+    """Whether an instance's last heartbeat is longer ago than `limit`, by the database clock: the
+    rule that makes an active instance stale."""
     return SupervisorSession.last_heartbeat < func.now() - limit
 
 
 def of_listed(scope: Scope, statement: Select[Row], instance_id: Key) -> Select[Row]:
-    """Rows of the instances that a list shows."""
+    """Narrows a statement to the rows of the instances that a list shows."""
     if scope.project_id is None:
         return statement
     listed = scope.select_listed(SupervisorSession)
@@ -108,8 +108,8 @@ async def get_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSess
 
 
 async def find_instance(scope: Scope, db: Db, prefix: str) -> SupervisorSession:
-    """By its id or the beginning of it. Raises Conflict `ambiguous_instance` with up to ten
-    matches when several ids begin so."""
+    """Finds an instance by its id or the beginning of it. Raises Conflict `ambiguous_instance`,
+    with up to ten matches, when several ids begin so."""
     statement = scope.select(SupervisorSession).where(
         SupervisorSession.instance_id.startswith(prefix, autoescape=True)
     )
@@ -123,7 +123,7 @@ async def find_instance(scope: Scope, db: Db, prefix: str) -> SupervisorSession:
         raise NotFound
     if len(matches) > 1 and matches[0].instance_id != prefix:
         raise Conflict(
-            "Several instances begin with this.",
+            "Several instance ids begin with this.",
             code="ambiguous_instance",
             matches=[match.instance_id for match in matches],
         )
@@ -131,16 +131,18 @@ async def find_instance(scope: Scope, db: Db, prefix: str) -> SupervisorSession:
 
 
 async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Registered:
-    """Again with the same id it answers the instance as it is, open or closed.
+    """Returns the instance as it is, open or closed, when it was registered before.
 
-    Raises Conflict `instance_exists` when that one has another project's name, and
-    `key_in_other_project` when it lies outside the project of the request.
+    Raises Conflict `instance_exists` when the id belongs to an instance of another project name,
+    and `key_in_other_project` when that instance lies outside the project of the request.
     """
     scope.require_write()
     project = data.project
     instance_id = data.instance_id or _new_id(project, data.instance_type)
     if instance_id[-9:-7] != data.instance_type:
-        raise Invalid.field("instance_id", f"must have {data.instance_type} in its middle")
+        raise Invalid.field(
+            "instance_id", f"must read <project>-{data.instance_type}-<six characters>"
+        )
     registration = _Registration(
         account_id=scope.account_id,
         instance_id=instance_id,
@@ -166,7 +168,7 @@ async def register_instance(scope: Scope, db: Db, data: InstanceRegister) -> Reg
 
 
 async def close_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
-    """Raises Conflict `instance_closed` when it is closed already."""
+    """Raises Conflict `instance_closed` when it is already closed."""
     scope.require_write()
     instance = await lock_instance(scope, db, instance_id)
     if instance.status == "closed":
@@ -177,7 +179,7 @@ async def close_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSe
 
 
 async def delete_instance(scope: Scope, db: Db, instance_id: str) -> None:
-    """Its commands, events and checkpoints go with it."""
+    """Deletes its commands, events and checkpoints too."""
     instance = await lock_instance(scope, db, instance_id)
     scope.require_admin()
     await db.session.delete(instance)
@@ -193,7 +195,7 @@ async def detach_instances(scope: Scope, db: Db, project_id: int) -> None:
 
 
 async def lock_instance(scope: Scope, db: Db, instance_id: str) -> SupervisorSession:
-    """Whoever holds the lock gives out the next sequence numbers."""
+    """Locks the row, which entitles the transaction to the next sequence numbers."""
     return await locked(
         db, scope.select(SupervisorSession).where(SupervisorSession.instance_id == instance_id)
     )
@@ -220,7 +222,8 @@ async def _registered_before(
 
 
 def _new_id(project: str, instance_type: str) -> str:
-    """`Consilio S` becomes `consilio-s-PS-4f9a1c`; the project's name is the rule's only prefix."""
+    """Makes `consilio-s-PS-4f9a1c` of `Consilio S`: the project, the type and six random
+    characters."""
     words = "".join(c if c.isascii() and c.isalnum() else " " for c in project.lower()).split()
     suffix = "".join(secrets.choice(_SUFFIX) for _ in range(6))
     return f"{'-'.join(words) or 'instance'}-{instance_type}-{suffix}"

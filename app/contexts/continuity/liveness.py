@@ -1,4 +1,4 @@
-"""Which instances are alive, by their heartbeats."""
+"""Tells by heartbeats which instances are alive."""
 
 import datetime
 
@@ -22,7 +22,7 @@ STALE_BATCH = 100
 async def record_instance_heartbeat(
     scope: Scope, db: Db, instance_id: str, data: Heartbeat
 ) -> SupervisorSession:
-    """A stale instance becomes active again. Raises Conflict `instance_closed`."""
+    """Makes a stale instance active again. Raises Conflict `instance_closed`."""
     scope.require_write()
     instance = await lock_instance(scope, db, instance_id)
     if instance.status == "closed":
@@ -50,8 +50,8 @@ async def record_instance_heartbeat(
 
 
 async def mark_stale_instances(scope: Scope, db: Db) -> int:
-    """At most 100 at a time, each once until its next heartbeat; how many there were. Whoever is
-    sending a heartbeat right now is left alone."""
+    """Marks at most 100 instances, each once until its next heartbeat, and returns how many. Skips
+    instances that are locked, since they are sending a heartbeat."""
     scope.require_write()
     settings = await get_continuity_settings(scope, db)
     await _rewind_heartbeats(scope, db)
@@ -76,8 +76,8 @@ async def mark_stale_instances(scope: Scope, db: Db) -> int:
 
 
 async def _rewind_heartbeats(scope: Scope, db: Db) -> None:
-    """One that is still to come was written before the clock was set back, and whoever died then
-    would be taken for alive until it has caught up."""
+    """Resets heartbeats in the future, written before the clock was set back: an instance that died
+    then would seem alive until the clock has caught up."""
     ahead = await db.session.scalars(
         scope.select(SupervisorSession)
         .where(

@@ -1,4 +1,4 @@
-"""From events to state: a pure fold, the same however the events are cut into pages."""
+"""The state of an instance as a pure fold of its events, the same however they are paged."""
 
 from typing import Any, NamedTuple
 
@@ -39,7 +39,7 @@ KINDS: dict[EventType, Kind] = {
     "task_spawned": Kind("system", "A task was handed to another agent."),
 }
 
-# The events whose data the fold looks into; of all others only type, number and time matter.
+# The events whose data the fold reads; of all others it needs only type, number and time.
 WITH_DATA = ("epic_started", "checkpoint_created")
 _REMEMBERED: dict[EventCategory, str] = {
     "test": "last_test",
@@ -55,6 +55,7 @@ def fold(
     timestamp: Instant,
     event_data: dict[str, Any] | None,
 ) -> ReplayState:
+    """The state after one more event."""
     category = KINDS[event_type].category
     mark = Mark(event_type=event_type, sequence_num=sequence_num, timestamp=timestamp)
     changes: dict[str, Any] = {
@@ -77,7 +78,8 @@ def fold(
 def epic_after(
     event_type: str, event_data: dict[str, Any] | None, current_epic: str | None
 ) -> str | None:
-    """An epic is named by `epic_id`, else `epic`, else `epic_name` of the event that starts it."""
+    """The epic after an event. The one that starts an epic names it by `epic_id`, else `epic`, else
+    `epic_name`."""
     if event_type in {"epic_completed", "epic_failed"}:
         return None
     if event_type != "epic_started":

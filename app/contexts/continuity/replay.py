@@ -1,4 +1,4 @@
-"""Replay: an instance's events, page after page, folded into its state."""
+"""Replays an instance's events, page after page, into its state."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class _Page(NamedTuple):
     with_data: list[str]
 
 
-# Hot: 100,000 events are one pass of these, and no page is kept.
+# Hot: 100,000 events are read page by page, and no page is kept.
 _PAGE = Query(
     _Page,
     """
@@ -48,8 +48,8 @@ async def replay_instance_events(
     page_size: int = PAGE_SIZE,
     from_zero: bool = False,
 ) -> ReplayOut:
-    """The state after event `to_sequence`, by default the newest, going on from the newest
-    checkpoint that lies before it."""
+    """The state after event `to_sequence`, by default the newest. Starts from the newest checkpoint
+    before it, unless `from_zero`."""
     instance = await get_instance(scope, db, instance_id)
     return await replay(
         scope,

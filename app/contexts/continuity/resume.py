@@ -1,4 +1,4 @@
-"""Going on where an instance was interrupted."""
+"""Resumes the work of an instance that was interrupted."""
 
 import datetime
 import re
@@ -37,7 +37,7 @@ _FRAGMENT = re.compile(r"[a-z0-9]{4,6}")
 async def restore_checkpoint(
     scope: Scope, db: Db, instance_id: str, checkpoint_id: UUID
 ) -> Restored:
-    """Emits checkpoint_loaded, which is not among the events since."""
+    """Emits `checkpoint_loaded`, which is not among the events since the checkpoint."""
     scope.require_write()
     instance = await lock_instance(scope, db, instance_id)
     checkpoint = await get_checkpoint(scope, db, instance_id, checkpoint_id)
@@ -58,10 +58,10 @@ async def restore_checkpoint(
 
 
 async def resume_instance(scope: Scope, db: Db, hint: str | None = None) -> Resumed:
-    """Changes nothing: what was found is told, once or to several who ask.
+    """Changes nothing, so that any number of agents may ask.
 
-    Raises NotFound when the hint means no open instance, Conflict `instance_closed` for the id of
-    a closed one and `instance_active` when all it could mean sent a heartbeat in the last 120 s.
+    Raises NotFound when the hint matches no open instance, Conflict `instance_closed` for the id of
+    a closed one and `instance_active` when every match sent a heartbeat in the last 120 s.
     """
     found = await _candidates(scope, db, hint)
     now = await db.now()
@@ -89,7 +89,8 @@ async def resume_instance(scope: Scope, db: Db, hint: str | None = None) -> Resu
 
 
 async def _candidates(scope: Scope, db: Db, hint: str | None) -> list[SupervisorSession]:
-    """Of the first reading of the hint that finds any, most recent heartbeat first."""
+    """The instances of the first reading of the hint that matches any, most recent heartbeat
+    first."""
     is_open = SupervisorSession.status != "closed"
     listed = scope.select_listed(SupervisorSession).where(is_open)
     if hint is None:
@@ -106,7 +107,7 @@ async def _candidates(scope: Scope, db: Db, hint: str | None) -> list[Supervisor
         listed.where(SupervisorSession.project == hint),
     ]
     if _FRAGMENT.fullmatch(hint):
-        # The six characters after the last hyphen.
+        # The beginning of the six characters after the last hyphen.
         ending = SupervisorSession.instance_id.regexp_match(f"{hint}[a-z0-9]{{0,2}}$")
         readings.insert(0, listed.where(ending))
     return await _require(db, readings)
@@ -161,7 +162,7 @@ async def _handoff(
 async def _events(
     scope: Scope, db: Db, instance_id: str, limit: int, *, after: int
 ) -> list[StoredEvent]:
-    """The newest ones, oldest of them first."""
+    """The newest events, oldest of them first."""
     found = await db.session.scalars(
         scope.select(StoredEvent)
         .where(StoredEvent.instance_id == instance_id, StoredEvent.sequence_num > after)
@@ -179,7 +180,7 @@ async def _commands(
     *,
     since: datetime.datetime | None = None,
 ) -> list[LoggedCommand]:
-    """The newest ones, oldest of them first."""
+    """The newest commands, oldest of them first."""
     statement = scope.select(LoggedCommand).where(LoggedCommand.instance_id == instance_id)
     if since is not None:
         statement = statement.where(LoggedCommand.created_at > since)

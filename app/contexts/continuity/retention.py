@@ -1,6 +1,6 @@
-"""The only way by which logged rows ever go: of closed instances, when they are old enough.
+"""Deletes logged rows: those of closed instances, once they are old enough. There is no other way.
 
-PostgreSQL allows it to nobody who has not said `app.retention`, and to nobody at all for an open
+PostgreSQL allows it only to a transaction that has set `app.retention`, and never for an open
 instance.
 """
 
@@ -27,7 +27,7 @@ _LOGS = (
     _Log("event_store", "event_id", "event_days"),
     _Log("checkpoints", "checkpoint_id", "checkpoint_days"),
 )
-# $2 are the days a closed instance is kept, $3 those of the log's own rows.
+# $2: days for which a closed instance is kept; $3: days for which the log's own rows are.
 _OLD = """
 FROM {table} AS log JOIN supervisor_sessions AS instance
     ON instance.account_id = log.account_id AND instance.instance_id = log.instance_id
@@ -49,7 +49,7 @@ RETURNING instance_id
 
 
 async def list_expired(scope: Scope, db: Db) -> Expired:
-    """What `delete_expired` would remove now, called until nothing is left."""
+    """What calling `delete_expired` until nothing is left would remove now."""
     settings = await get_continuity_settings(scope, db)
     rows = await db.driver.fetch(
         f"{_OLD_INSTANCES} ORDER BY closed_at", scope.account_id, settings.session_days
@@ -64,8 +64,8 @@ async def list_expired(scope: Scope, db: Db) -> Expired:
 
 
 async def delete_expired(scope: Scope, db: Db) -> Expired:
-    """One bounded batch, which is one transaction: it may be interrupted between any two of them.
-    The logs go before their instance, so that no cascade is ever large."""
+    """Deletes one bounded batch, in one transaction; it may be interrupted between batches. The
+    logs go before their instance, so that no cascade is large."""
     scope.require_admin()
     settings = await get_continuity_settings(scope, db)
     await db.driver.execute("SET LOCAL app.retention = 'on'")

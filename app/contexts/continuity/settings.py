@@ -1,4 +1,4 @@
-"""What each account may decide about its long-running agents."""
+"""Settings of an account for its long-running agents."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ INSERT INTO continuity_settings (account_id) VALUES ($1) ON CONFLICT (account_id
 """
 
 
-# Those of the columns, for accounts that never changed any.
+# The defaults of the columns, for accounts without a row.
 _COLUMNS: Any = ContinuitySettings.__table__.columns
 _DEFAULTS: dict[str, Any] = {
     column.key: msgspec.json.decode(column.server_default.arg.text)
@@ -26,6 +26,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 async def get_continuity_settings(scope: Scope, db: Db) -> ContinuitySettings:
+    """The settings, or the defaults when the account has changed none."""
     found = await db.session.scalar(scope.select(ContinuitySettings))
     return found or scope.build(ContinuitySettings, **_DEFAULTS)
 
@@ -33,7 +34,7 @@ async def get_continuity_settings(scope: Scope, db: Db) -> ContinuitySettings:
 async def update_continuity_settings(
     scope: Scope, db: Db, data: ContinuitySettingsUpdate
 ) -> ContinuitySettings:
-    """For the whole account, whichever project is active."""
+    """Applies to the whole account, whichever project is active."""
     scope.require_admin()
     scope.require_whole_account()
     await db.driver.execute(_STORE, scope.account_id)

@@ -33,7 +33,7 @@ class _Log(NamedTuple):
 
 
 class _Position(NamedTuple):
-    """Of an entry: its time, which of the logs it is in, its key there."""
+    """The position of an entry: its time, the number of its log, its key there."""
 
     at: datetime.datetime
     log: int
@@ -51,7 +51,7 @@ _LOGS = (
 async def list_instance_timeline(
     scope: Scope, db: Db, instance_id: str, request: PageRequest
 ) -> Page[TimelineEntry]:
-    """Newest first. Each log is read through its own index, no further than the page needs."""
+    """Newest first. Reads each log through its own index, no further than the page needs."""
     await get_instance(scope, db, instance_id)
     before = None
     if request.cursor is not None:

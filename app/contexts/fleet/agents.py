@@ -1,4 +1,4 @@
-"""The registry: which agents there are, and whether they are alive."""
+"""The registry of agents and of their heartbeats."""
 
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ class Registered(NamedTuple):
 
 
 class AgentFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Every field that is not None narrows the list; `status` is the computed one."""
+    """Every field that is not None narrows the list; `status` is the computed status."""
 
     status: list[str] | None = None
     track: str | None = None
@@ -48,7 +48,7 @@ class AgentFilter(msgspec.Struct, frozen=True, kw_only=True):
 async def list_agents(
     scope: Scope, db: Db, request: PageRequest, filters: AgentFilter
 ) -> Page[AgentSummary]:
-    """The last registered first, in one statement."""
+    """Lists agents, the last registered first, in one statement."""
     columns = agent_columns(scope)
     statement = agents(scope, scope.select_listed(Agent))
     statement = filtered(
@@ -78,9 +78,10 @@ async def get_agent(scope: Scope, db: Db, session_id: str) -> AgentOut:
 
 
 async def register_agent(scope: Scope, db: Db, session_id: str, data: AgentRegister) -> Registered:
-    """Again it is a heartbeat that may tell more; one that had ended is back.
+    """Registering an agent again is a heartbeat that may bring new facts; an agent that had ended
+    comes back to life.
 
-    Raises Conflict `key_in_other_project`.
+    Raises Invalid for a `session_id` that is too long, Conflict `key_in_other_project`.
     """
     if not 0 < len(session_id) <= MAX_SESSION_ID:
         raise Invalid.field("session_id", f"must have 1 to {MAX_SESSION_ID} characters")
@@ -99,10 +100,11 @@ async def observe_agent(
     tty: str | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> None:
-    """A sign of life of any kind: the agent exists afterwards and is alive, also if it had ended.
+    """Registers the agent if it is new and counts as a heartbeat, which brings an ended agent back
+    to life.
 
-    One statement; a row version at most every five seconds, unless something given is new. Raises
-    Conflict `key_in_other_project`.
+    It is one statement, and writes a row version at most every five seconds unless a given value is
+    new. Raises Conflict `key_in_other_project`.
     """
     known_pid = pid if pid is not None and 0 <= pid <= MAX_INTEGER else None
     seen = AgentRegister(
@@ -112,7 +114,8 @@ async def observe_agent(
 
 
 async def record_agent_heartbeat(scope: Scope, db: Db, session_id: str) -> HeartbeatResult:
-    """A stale agent is back. Raises Conflict `agent_released` for one that has ended."""
+    """Brings a stale agent back to life. Raises NotFound, Conflict `agent_released` for an agent
+    that has ended."""
     [beat] = await record_agent_heartbeats(scope, db, [session_id])
     if beat.result == "not_found":
         raise NotFound
@@ -124,7 +127,8 @@ async def record_agent_heartbeat(scope: Scope, db: Db, session_id: str) -> Heart
 async def record_agent_heartbeats(
     scope: Scope, db: Db, session_ids: list[str]
 ) -> list[HeartbeatResult]:
-    """In the order given; what cannot be done for one agent is done for the others."""
+    """Returns one result per agent in the order given; a failure for one agent does not affect the
+    others."""
     scope.require_write()
     parameters = (scope.account_id, session_ids, scope.strict_project_id)
     for row in await db.driver.fetch(HEARTBEATS, *parameters):
@@ -139,7 +143,7 @@ async def record_agent_heartbeats(
 
 
 async def move_agent(scope: Scope, db: Db, session_id: str, project_id: int | None) -> AgentOut:
-    """The one way to another project. Raises Invalid for a project that is not visible."""
+    """Moves it to another project or to none. Raises Invalid for a project that is not visible."""
     agent = await locked(db, scope.select(Agent).where(Agent.session_id == session_id))
     scope.require_admin()
     await require_visible(scope, db, Project, project_id, "project_id")
@@ -160,14 +164,14 @@ async def detach_agents(scope: Scope, db: Db, project_id: int) -> None:
 
 def agent_released(session_id: str) -> Conflict:
     return Conflict(
-        "The agent has ended; it comes back by registering again.",
+        "The agent has ended; register it again to bring it back.",
         code="agent_released",
         session_id=session_id,
     )
 
 
 async def _upsert(scope: Scope, db: Db, session_id: str, data: AgentRegister) -> bool:
-    """Whether the agent is new."""
+    """Returns whether the agent is new."""
     scope.require_write()
     seen = Sighting(
         account_id=scope.account_id,

@@ -1,4 +1,4 @@
-"""What decides about a claim: read at one moment, then judged by the rules."""
+"""The rules of claiming: what they need is read at one moment, then judged."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from app.scope import Scope
 
 
 class Item(NamedTuple):
-    """A work item with its live claim: `session_id` is None when it has none."""
+    """A work item with its live claim; `session_id` is None when it has none."""
 
     key: str
     project_id: int | None
@@ -23,13 +23,13 @@ class Item(NamedTuple):
 
 
 class Situation(NamedTuple):
-    """All that decides about one claim, as of one moment."""
+    """Everything that decides about one claim, read at one moment."""
 
     item: Item
     neighbours: list[Any]
-    """Work items in conflict with it, each with its holder if that is alive."""
+    """Work items in conflict with it, each with its holder if the holder is alive."""
     busy: Any | None
-    """Somebody else who works on the same track."""
+    """Another agent that works on the same track."""
     asking: str
 
     @property
@@ -37,16 +37,17 @@ class Situation(NamedTuple):
         return self.item.session_id == self.asking
 
     def rivals(self, *, force: bool) -> set[str]:
-        """Who would lose the item."""
+        """The agent that would lose the item, if any."""
         holder = self.item.session_id
         return {holder} if holder and not self.own and (force or self.item.stale) else set()
 
     def blocking(self) -> set[str]:
-        """Nobody may be given one of these at the same time."""
+        """The items that must not be claimed at the same time as this one."""
         return {n["key"] for n in self.neighbours if n["severity"] == "blocking"}
 
 
 async def look(scope: Scope, db: Db, key: str, session_id: str) -> Situation:
+    """Reads what decides about a claim. Raises NotFound for an item that is not visible."""
     parameters = (scope.account_id, key, scope.strict_project_id)
     item = Item(**await db.fetch_one(ITEM, *parameters))
     neighbours = await db.driver.fetch(NEIGHBOURS, *parameters)
@@ -59,6 +60,7 @@ async def look(scope: Scope, db: Db, key: str, session_id: str) -> Situation:
 
 
 def judge(situation: Situation, *, force: bool) -> Claimable:
+    """Decides about a claim. With `force` a live holder loses the item."""
     item = situation.item
     found = Claimable(can_claim=True, blocking_reasons=[], warnings=[], info=[])
     if item.status != "open":
@@ -66,7 +68,7 @@ def judge(situation: Situation, *, force: bool) -> Claimable:
         found.blocking_reasons.append(notice("work_item_closed", message, item.key))
         return found
     if situation.own:
-        message = "The agent holds the work item already."
+        message = "The agent already holds the work item."
         found.info.append(notice("already_held", message, item.key, item.session_id))
         return found
     found.blocking_reasons += _about_holder(item, found, force=force)
@@ -98,7 +100,7 @@ def _about_holder(item: Item, found: Claimable, *, force: bool) -> Iterable[Noti
 
 
 def _about_neighbours(situation: Situation, found: Claimable) -> None:
-    """Only those that somebody else is working on."""
+    """Adds the conflicting items that other agents are working on."""
     places = {
         "blocking": found.blocking_reasons,
         "warning": found.warnings,
@@ -115,7 +117,7 @@ def _about_neighbours(situation: Situation, found: Claimable) -> None:
 
 
 def _rival(code: str, message: str, rival: Any) -> Notice:
-    """Nothing is told about rows that the caller cannot see."""
+    """Says nothing about rows that the caller cannot see."""
     if not rival["visible"]:
         return notice(code, message)
     return notice(code, message, rival["key"], rival["session_id"], rival["age"])

@@ -1,4 +1,4 @@
-"""Who may hold a work item: asked without consequences, then granted under the locks."""
+"""Claims on work items: checked without consequences, then granted under locks."""
 
 from functools import partial
 
@@ -39,7 +39,7 @@ class ClaimFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def can_claim_work_item(scope: Scope, db: Db, key: str, session_id: str) -> Claimable:
-    """What a claim would be answered now, without making it."""
+    """Answers what a claim would be answered now, without making it."""
     agent = await one(db, scope.select(Agent).where(Agent.session_id == session_id))
     situation = await look(scope, db, key, session_id)
     found = judge(situation, force=False)
@@ -54,11 +54,12 @@ async def can_claim_work_item(scope: Scope, db: Db, key: str, session_id: str) -
 
 
 async def claim_work_item(scope: Scope, db: Db, key: str, data: WorkItemClaim) -> Granted:
-    """What the agent held before is released, reason `manual`; claiming again what it holds
-    answers the same claim. A stale holder loses the item in the same transaction.
+    """Releases what the agent held before, reason `manual`. Claiming again what it holds returns
+    the same claim. A stale holder loses the item in the same transaction.
 
-    Raises NotFound, Forbidden for `force` without being an admin, Conflict `agent_released`,
-    `work_item_closed`, `already_claimed` or `conflict`; a refusal changes nothing.
+    Raises NotFound, Forbidden for `force` without being an administrator, Conflict
+    `agent_released`, `work_item_closed`, `already_claimed` or `conflict`; a refusal changes
+    nothing.
     """
     scope.require_write()
     attempt = partial(_claim, scope, db, key, data.session_id, force=data.force)
@@ -68,17 +69,18 @@ async def claim_work_item(scope: Scope, db: Db, key: str, data: WorkItemClaim) -
 async def claim_next_work_item(
     scope: Scope, db: Db, session_id: str, track: str | None = None
 ) -> Granted | None:
-    """The best item that can be claimed: first those whose track is free, then by track, rank and
-    key. An agent that holds one gets that one again; None when there is nothing to do.
+    """Claims the best item that can be claimed: items on a free track first, then by track, rank
+    and key. An agent that holds an item gets it again. Returns None when there is nothing to do.
 
-    Any number may ask at once: each is given another one. Raises Conflict `agent_released`, or
-    `key_in_other_project` when the item that the agent holds was moved out of the caller's sight.
+    Agents that ask at the same time get different items. Raises Conflict `agent_released`, or
+    `key_in_other_project` when the item that the agent holds was moved to a project that the caller
+    cannot see.
     """
     scope.require_write()
     granted = await retried(db, lambda: _claim_free(scope, db, session_id, track))
     refused: set[str] = set()
     while granted is None:
-        # The locks of the attempt go: the next one takes its own in order, and nobody waits for it.
+        # Release the locks of the attempt: the next one takes its own in order.
         await db.driver.execute(UNDO_ATTEMPT)
         key = await _best(scope, db, NEXT, track, refused)
         if key is None:
@@ -88,7 +90,7 @@ async def claim_next_work_item(
         except (Conflict, NotFound) as error:
             if error.code == "agent_released":
                 raise
-            refused.add(key)  # somebody was faster
+            refused.add(key)  # another agent was faster
     return granted
 
 
@@ -98,7 +100,7 @@ async def list_claims(
     request: PageRequest,
     filters: ClaimFilter,
 ) -> Page[Claim]:
-    """The history, the last claim first."""
+    """Lists all claims ever made, the last one first."""
     statement = of_visible_items(scope, scope.select(Claim), Claim.work_item, listed=True)
     statement = filtered(
         statement,
@@ -112,7 +114,7 @@ async def list_claims(
 
 
 async def get_claim(scope: Scope, db: Db, claim_id: int) -> Claim:
-    """For a holder to verify its claim before an act that cannot be undone."""
+    """Lets a holder check its fencing token before it does anything irreversible."""
     statement = scope.select(Claim).where(Claim.id == claim_id)
     return await one(db, of_visible_items(scope, statement, Claim.work_item))
 
@@ -145,8 +147,8 @@ async def _claim(
 
 
 async def _claim_free(scope: Scope, db: Db, session_id: str, track: str | None) -> Granted | None:
-    """The best item, unless it takes more locks than its own; what somebody else has locked, or
-    was given since the statement began, is passed over."""
+    """Claims the best item if that takes no lock but its own. Skips items that others have locked,
+    or claimed since the statement began."""
     agents = await lock_agents(scope, db, [session_id])
     asking = _require_alive(scope, agents, session_id)
     if asking.sd_id is not None:
@@ -167,7 +169,7 @@ async def _claim_free(scope: Scope, db: Db, session_id: str, track: str | None) 
 async def _best(
     scope: Scope, db: Db, statement: str, track: str | None, without: set[str]
 ) -> str | None:
-    """Of the active project if there is one, as a list would show them."""
+    """Finds the best item of the active project if there is one, as a list does."""
     parameters = (scope.account_id, scope.project_id, track, list(without))
     key: str | None = await db.driver.fetchval(statement, *parameters)
     return key
@@ -185,7 +187,7 @@ def _require_alive(scope: Scope, agents: dict[str, LockedAgent], session_id: str
 async def _settle(
     scope: Scope, db: Db, situation: Situation, asking: LockedAgent, *, force: bool
 ) -> Granted:
-    """Under all the locks."""
+    """Decides and claims, under all the locks."""
     judged = judge(situation, force=force)
     if judged.blocking_reasons:
         reason = judged.blocking_reasons[0]
@@ -220,7 +222,8 @@ async def _settle(
 
 
 async def _held(scope: Scope, db: Db, agent: LockedAgent) -> Granted:
-    """Asking again is a sign of life. Raises Conflict `key_in_other_project`."""
+    """Returns the claim the agent holds; asking for it counts as a heartbeat. Raises Conflict
+    `key_in_other_project`."""
     await record_agent_heartbeats(scope, db, [agent.session_id])
     claim = await one(
         db,
@@ -230,7 +233,7 @@ async def _held(scope: Scope, db: Db, agent: LockedAgent) -> Granted:
     )
     try:
         item = await get_work_item(scope, db, claim.work_item)
-    except NotFound:  # it was moved since, and this token may not see it there
+    except NotFound:  # the item was moved to a project that this token cannot see
         raise Conflict(
             "The agent holds a work item of another project.", code="key_in_other_project"
         ) from None

@@ -1,4 +1,4 @@
-"""Work items that get in each other's way."""
+"""Conflicts between work items."""
 
 from typing import NamedTuple
 
@@ -39,7 +39,7 @@ async def list_work_item_conflicts(
     request: PageRequest,
     filters: ConflictFilter,
 ) -> Page[WorkItemConflict]:
-    """The last reported first."""
+    """Lists conflicts, the last reported first."""
     statement = of_visible_items(scope, scope.select(WorkItemConflict), *_PAIR, listed=True)
     if filters.work_item is not None:
         statement = statement.where(or_(*(key == filters.work_item for key in _PAIR)))
@@ -58,17 +58,17 @@ async def get_work_item_conflict(scope: Scope, db: Db, conflict_id: int) -> Work
 
 
 async def create_work_item_conflict(scope: Scope, db: Db, data: WorkItemConflictCreate) -> Reported:
-    """Reported again for the same two, in either order, and of the same type, it is the same
-    conflict: updated, and open again if it was resolved.
+    """Reporting the same pair, in either order, with the same type again updates the conflict, and
+    reopens it if it was resolved.
 
-    Raises Invalid for an item that is not visible, or twice the same.
+    Raises Invalid for an item that is not visible, or for the same item twice.
     """
     scope.require_write()
     keys = sorted({data.work_item_a, data.work_item_b})
     if len(keys) == 1:
         raise Invalid.field("work_item_b", "must be another work item")
     await _require_items(scope, db, data)
-    # Also keeps either item from being claimed while it is not yet known what it conflicts with.
+    # Keeps both items from being claimed before the conflict is known.
     await lock_items(scope, db, keys)
     a, b = keys
     same = scope.select(WorkItemConflict).where(
@@ -92,7 +92,7 @@ async def create_work_item_conflict(scope: Scope, db: Db, data: WorkItemConflict
 async def resolve_work_item_conflict(
     scope: Scope, db: Db, conflict_id: int, resolution_notes: str | None = None
 ) -> WorkItemConflict:
-    """Again it changes nothing."""
+    """Marks the conflict resolved. Resolving it again changes nothing."""
     scope.require_write()
     statement = scope.select(WorkItemConflict).where(WorkItemConflict.id == conflict_id)
     conflict: WorkItemConflict = await locked(db, of_visible_items(scope, statement, *_PAIR))

@@ -1,4 +1,4 @@
-"""What lists compute about each row, in the statement that reads it."""
+"""Computed columns of lists, evaluated in the statement that reads the rows."""
 
 from functools import lru_cache
 from typing import Any
@@ -10,7 +10,7 @@ from app.contexts.fleet.staleness import is_stale, stale_after_seconds
 from app.models import Agent, Claim, Session, WorkItem, WorkItemConflict
 from app.scope import Scope
 
-# Putting an expression together takes longer than its statement.
+# Building an expression takes longer than executing its statement.
 KNOWN_SCOPES = 256
 # What can be done next, best first.
 AVAILABILITY = ("available", "track_busy", "blocked", "claimed", "done")
@@ -18,7 +18,7 @@ ITEM_ORDER = (WorkItem.track, WorkItem.sequence_rank, WorkItem.key)
 
 
 def agents(scope: Scope, statement: Select[tuple[Agent]]) -> Select[tuple[Agent]]:
-    """With the work item each one holds, and the session that records it, where visible."""
+    """Joins the work item that each agent holds and the session that records it, where visible."""
     held = [WorkItem.account_id == Agent.account_id, WorkItem.key == Agent.sd_id]
     recorded = [Session.account_id == Agent.account_id, Session.external_id == Agent.session_id]
     if scope.strict:
@@ -29,7 +29,7 @@ def agents(scope: Scope, statement: Select[tuple[Agent]]) -> Select[tuple[Agent]
 
 @lru_cache(maxsize=KNOWN_SCOPES)
 def agent_columns(scope: Scope) -> dict[str, Any]:
-    """Of the statement that `agents` makes, by the names of AgentOut."""
+    """The columns of a statement made by `agents`, by the names of AgentOut."""
     computed = case(
         (Agent.status == "released", "released"),
         (is_stale(scope), "stale"),
@@ -62,13 +62,13 @@ _STORED = (
 
 
 def _seconds(duration: Any) -> ColumnElement[float]:
-    """Not negative: `now()` is the beginning of the transaction."""
+    """Never negative, although `now()` is the beginning of the transaction."""
     seconds = func.date_part("epoch", duration)
     return case((duration.is_(None), null()), else_=func.greatest(seconds, 0.0))
 
 
 def live_claims(scope: Scope) -> Select[tuple[Claim]]:
-    """Of agents that are alive."""
+    """Selects the claims of agents that are not stale."""
     holder = and_(Agent.account_id == Claim.account_id, Agent.session_id == Claim.session_id)
     statement = scope.account_wide().select(Claim).join(Agent, holder)
     return statement.where(Claim.released_at.is_(None), not_(is_stale(scope)))
@@ -99,7 +99,7 @@ def availability_rank(scope: Scope) -> Label[int]:
 
 
 def with_claim(statement: Select[tuple[WorkItem]]) -> Select[tuple[WorkItem]]:
-    """With the claim of each item that is not released, if there is one."""
+    """Joins the live claim of each item, if there is one."""
     live = and_(
         Claim.account_id == WorkItem.account_id,
         Claim.work_item == WorkItem.key,
@@ -109,7 +109,7 @@ def with_claim(statement: Select[tuple[WorkItem]]) -> Select[tuple[WorkItem]]:
 
 
 def item_columns(schema: type[Any]) -> list[Any]:
-    """Of the statement that `with_claim` makes, for a schema of work items."""
+    """The columns of a statement made by `with_claim`, for a schema of work items."""
     computed = {"claimed_by": Claim.session_id.label("claimed_by")}
     names = [name for name in schema.__struct_fields__ if name != "availability"]
     return [computed[name] if name in computed else getattr(WorkItem, name) for name in names]
@@ -118,7 +118,7 @@ def item_columns(schema: type[Any]) -> list[Any]:
 def of_visible_items(
     scope: Scope, statement: Select[Any], *keys: Any, listed: bool = False
 ) -> Select[Any]:
-    """Claims and conflicts belong to the project of their work items."""
+    """Narrows claims or conflicts to the project of their work items."""
     narrowed = scope.project_id is not None if listed else scope.strict
     if narrowed:
         visible = (scope.select_listed if listed else scope.select)(WorkItem)

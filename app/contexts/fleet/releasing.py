@@ -1,4 +1,4 @@
-"""Whoever holds a work item, and how an item is let go.
+"""Locks of agents and work items, and how an item is released.
 
 A claim is opened and closed only under the locks of its agent and its work item, taken in that
 order; so is `sd_id`, which therefore always agrees with the claims.
@@ -23,7 +23,7 @@ Answer = TypeVar("Answer")
 
 
 class LockedAgent(NamedTuple):
-    """The row of an agent that stays locked until the transaction ends."""
+    """The row of an agent, locked until the transaction ends."""
 
     session_id: str
     project_id: int | None
@@ -32,12 +32,12 @@ class LockedAgent(NamedTuple):
 
 
 class Changed(Exception):
-    """What was found before locking is no longer so."""
+    """What was read before locking is no longer true."""
 
 
 async def retried(db: Db, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Again from the beginning, with no lock held, when the world has changed; once after a
-    deadlock. Raises Unavailable after the second."""
+    """Tries again, with no lock held, when the attempt raises Changed, and once after a deadlock.
+    Raises Unavailable after a second deadlock."""
     deadlocked = False
     while True:
         recorded = len(db.events)
@@ -55,12 +55,13 @@ async def retried(db: Db, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 async def lock_agents(scope: Scope, db: Db, session_ids: Iterable[str]) -> dict[str, LockedAgent]:
-    """Of any project; whether the caller may see them is for the caller to ask."""
+    """Locks agents of any project; the caller checks whether they may be seen."""
     rows = await db.driver.fetch(LOCK_AGENTS, scope.account_id, list(session_ids))
     return {row["session_id"]: LockedAgent(**row) for row in rows}
 
 
 async def lock_agent(scope: Scope, db: Db, session_id: str) -> LockedAgent:
+    """Raises NotFound for an agent that is not visible."""
     agent = (await lock_agents(scope, db, [session_id])).get(session_id)
     if agent is None or (scope.strict and agent.project_id != scope.project_id):
         raise NotFound
@@ -68,7 +69,7 @@ async def lock_agent(scope: Scope, db: Db, session_id: str) -> LockedAgent:
 
 
 async def lock_items(scope: Scope, db: Db, keys: Iterable[str | None]) -> None:
-    """After the agents."""
+    """To be called after `lock_agents`."""
     wanted = sorted({key for key in keys if key is not None})
     if wanted:
         await db.driver.fetch(LOCK_ITEMS, scope.account_id, wanted)
@@ -81,7 +82,8 @@ async def close_claims(
     reason: ReleaseReason,
     status: Literal["idle", "stale", "released"],
 ) -> None:
-    """Of agents that are locked, with the items they hold; they may also hold none."""
+    """Closes the claims of agents that are locked, as are the items they hold; some may hold
+    none."""
     rows = await db.driver.fetch(CLOSE, scope.account_id, session_ids, reason, status)
     for row in rows:
         if row["claim_id"] is not None:
@@ -133,7 +135,7 @@ def record_claim(
 async def release_claim(
     scope: Scope, db: Db, session_id: str, reason: ReleaseReason = "manual"
 ) -> None:
-    """Raises Conflict `no_claim`."""
+    """Raises Conflict `no_claim` when the agent holds nothing."""
     scope.require_write()
     agent = await lock_agent(scope, db, session_id)
     if agent.sd_id is None:
@@ -143,7 +145,7 @@ async def release_claim(
 
 
 async def end_agent(scope: Scope, db: Db, session_id: str) -> None:
-    """It lets go what it holds. Again it changes nothing. Raises NotFound."""
+    """Releases what the agent holds. Ending it again changes nothing. Raises NotFound."""
     scope.require_write()
     agent = await lock_agent(scope, db, session_id)
     if agent.status != "released":
@@ -152,7 +154,7 @@ async def end_agent(scope: Scope, db: Db, session_id: str) -> None:
 
 
 async def mark_stale_agents(scope: Scope, db: Db) -> int:
-    """At most 100 at a time; how many there were. Their claims are closed with `timeout`."""
+    """Marks at most 100 agents and closes their claims with `timeout`; returns how many."""
     scope.require_write()
     await db.driver.execute(REWIND, scope.account_id)
     silent = await db.driver.fetch(LOCK_SILENT, scope.account_id, SWEEP_BATCH)

@@ -1,4 +1,4 @@
-"""What each account may decide about its fleet."""
+"""Settings of an account for its fleet."""
 
 from msgspec import UNSET
 
@@ -13,12 +13,13 @@ _STORE = "INSERT INTO fleet_settings (account_id) VALUES ($1) ON CONFLICT (accou
 
 
 async def get_fleet_settings(scope: Scope, db: Db) -> FleetSettings:
+    """The settings, or the defaults when the account has changed none."""
     found = await db.session.scalar(scope.select(FleetSettings))
     return found or scope.build(FleetSettings, stale_after_seconds=DEFAULT_STALE_AFTER_SECONDS)
 
 
 async def update_fleet_settings(scope: Scope, db: Db, data: FleetSettingsUpdate) -> FleetSettings:
-    """For the whole account, whichever project is active."""
+    """Applies to the whole account, whichever project is active."""
     scope.require_admin()
     scope.require_whole_account()
     await db.driver.execute(_STORE, scope.account_id)

@@ -1,5 +1,8 @@
-"""When an agent is stale: the sweep has marked it, or its last heartbeat is too long ago by the
-database clock. Said once for the hot statements and once for the ORM; a test holds them together.
+"""When an agent is stale: the sweep has marked it, or its last heartbeat is too old by the database
+clock.
+
+The rule stands here for the hot statements and for the ORM; `tests/contexts/test_fleet_rules.py`
+holds the two together.
 """
 
 from typing import Any

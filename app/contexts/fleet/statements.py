@@ -1,6 +1,8 @@
-"""The hot statements of the fleet. Whatever is locked is locked agents first, then work items, each
-in the order of their keys; the rows are then read again, by a statement of their own, since the
-snapshot of the one that waited may be older than what it waited for.
+"""The hot statements of the fleet.
+
+Locks are taken agents first, then work items, each in the order of their keys. The rows are then
+read again by another statement, since the snapshot of one that waited may be older than the change
+it waited for.
 
 `$1` is the account everywhere; `project_wall` hides the rows of other projects.
 """
@@ -11,17 +13,16 @@ from uuid import UUID
 from app.contexts.fleet.staleness import SILENT, STALE
 from app.queries import Query, project_wall
 
-# By key, also where most accounts have so few that the planner would read all of a large one's: it
-# takes a LIMIT that it does not know for a tenth.
+# Makes the planner look rows up by key. Where most accounts are small it would read all rows of a
+# large one; a LIMIT that is a parameter it takes for a tenth.
 _WANTED = """(
         SELECT DISTINCT key FROM unnest($2::text[]) AS given (key) LIMIT cardinality($2)
     ) AS wanted"""
 
 _AGE = "extract(epoch FROM greatest(clock_timestamp() - agent.heartbeat_at, interval '0'))"
 
-# A heartbeat is written at most once in five seconds, unless it brings an agent back. One that is
-# still to come was written before the clock was set back: left alone, it would keep a dead agent
-# alive until then.
+# A heartbeat is written at most once in five seconds, unless it brings an agent back. One in the
+# future was written before the clock was set back; it would keep a dead agent alive until then.
 _QUIET = (
     "agent.heartbeat_at NOT BETWEEN clock_timestamp() - interval '5 seconds' AND clock_timestamp()"
 )
@@ -48,7 +49,7 @@ _CHANGED = """(coalesce(:codebase, agent.codebase), coalesce(:hostname, agent.ho
         IS DISTINCT FROM
         (agent.codebase, agent.hostname, agent.pid, agent.tty, agent.metadata)"""
 _DUE = f"({_QUIET} OR agent.status IN ('stale', 'released') OR {_CHANGED})"
-# Of an agent that is neither new nor due nothing is written, not even a lock.
+# Writes nothing, not even a lock, for an agent that is neither new nor due.
 OBSERVE = Query(
     Sighting,
     f"""
@@ -106,8 +107,8 @@ LOCK_ITEMS = f"""
 SELECT item.key FROM {_WANTED} JOIN work_items AS item ON item.key = wanted.key
 WHERE item.account_id = $1 ORDER BY item.key FOR NO KEY UPDATE OF item
 """  # noqa: S608 - constants
-# A heartbeat that is still to come was written before the clock was set back. It counts as one of
-# now: who lives sends the next, and who has died is silent from here on.
+# A heartbeat in the future was written before the clock was set back. It is set to now: an agent
+# that lives sends the next one, and one that has died is silent from now on.
 REWIND = """
 UPDATE claude_sessions AS agent SET heartbeat_at = clock_timestamp()
 FROM (
@@ -117,7 +118,7 @@ FROM (
 ) AS ahead
 WHERE agent.account_id = $1 AND agent.id = ahead.id
 """
-# Whoever is sending a heartbeat, or being given an item, is left alone.
+# Skips agents that are sending a heartbeat or claiming an item.
 LOCK_SILENT = f"""
 SELECT agent.session_id, agent.sd_id FROM claude_sessions AS agent
 WHERE agent.account_id = $1 AND agent.status IN ('active', 'idle')
@@ -125,7 +126,7 @@ WHERE agent.account_id = $1 AND agent.status IN ('active', 'idle')
 ORDER BY agent.heartbeat_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608 - constants
 
-# Agents and the items they hold are locked. The heartbeat stays what it was.
+# The agents and the items they hold are locked. The heartbeat is kept.
 CLOSE = f"""
 WITH closed AS (
     UPDATE claims SET released_at = clock_timestamp(), release_reason = $3 FROM {_WANTED}
@@ -171,7 +172,7 @@ LEFT JOIN claude_sessions AS agent ON agent.account_id = claim.account_id
     AND agent.session_id = claim.session_id
 WHERE item.account_id = $1 AND item.key = $2 AND {project_wall("$3", "item")}
 """  # noqa: S608 - constants
-# The other item of each conflict that is not resolved, and its holder if that is alive.
+# The other item of each unresolved conflict, and its holder if the holder is alive.
 NEIGHBOURS = f"""
 SELECT item.key, coalesce({project_wall("$3", "item")}, false) AS visible,
        conflict.conflict_type, conflict.severity, agent.session_id, {_AGE} AS age
@@ -186,7 +187,7 @@ WHERE conflict.account_id = $1 AND $2 IN (conflict.work_item_a, conflict.work_it
   AND conflict.resolved_at IS NULL
 ORDER BY conflict.id
 """  # noqa: S608 - constants
-# Who else works on the track; $4 is asking.
+# Another agent than $4 that works on the track.
 BUSY = f"""
 SELECT item.key, coalesce({project_wall("$3", "item")}, false) AS visible,
        agent.session_id, {_AGE} AS age
@@ -199,7 +200,7 @@ WHERE claim.account_id = $1 AND claim.released_at IS NULL AND item.track = $2
 ORDER BY claim.id LIMIT 1
 """  # noqa: S608 - constants
 
-# The best item of a list of what can be claimed; `queries.availability_rank` says the same of each.
+# The first item of the list of claimable ones, which `queries.availability_rank` ranks.
 NEXT = f"""
 WITH live AS MATERIALIZED (
     SELECT item.key, item.track FROM claims AS claim
@@ -222,5 +223,5 @@ ORDER BY item.track <> 'STANDALONE' AND item.track IN (SELECT track FROM live),
          item.track, item.sequence_rank, item.key
 LIMIT 1
 """  # noqa: S608 - constants
-# What somebody else has locked is passed over.
+# Skips items that other transactions have locked.
 NEXT_UNLOCKED = f"{NEXT} FOR NO KEY UPDATE OF item SKIP LOCKED"

@@ -1,4 +1,4 @@
-"""What there is to do, and what of it can be done next."""
+"""The work items, and which of them can be done next."""
 
 from typing import Any, get_args
 
@@ -50,7 +50,7 @@ async def list_work_items(
     request: PageRequest,
     filters: WorkItemFilter,
 ) -> Page[WorkItemRow]:
-    """What can be done next comes first: by availability, track, rank and key."""
+    """Lists what can be done next first: by availability, track, rank and key."""
     rank = availability_rank(scope)
     statement = with_claim(scope.select_listed(WorkItem))
     if filters.availability:
@@ -93,7 +93,7 @@ async def create_work_item(scope: Scope, db: Db, data: WorkItemCreate) -> WorkIt
 
 
 async def update_work_item(scope: Scope, db: Db, key: str, data: WorkItemUpdate) -> WorkItemOut:
-    """Done completes the claim on it, cancelled releases it (reason `manual`)."""
+    """Status `done` completes a claim on it, `cancelled` releases it (reason `manual`)."""
     scope.require_write()
     return await retried(db, lambda: _update(scope, db, key, data))
 
@@ -101,9 +101,9 @@ async def update_work_item(scope: Scope, db: Db, key: str, data: WorkItemUpdate)
 async def complete_work_item(
     scope: Scope, db: Db, key: str, fencing_token: int | None = None
 ) -> WorkItemOut:
-    """Closes its claim with `completed`. Again it changes nothing.
+    """Closes its claim with `completed`. Completing it again changes nothing.
 
-    Raises Conflict `work_item_closed` when it was cancelled, and `claim_lost` when the token is not
+    Raises Conflict `work_item_closed` for a cancelled item, and `claim_lost` when the token is not
     that of the live claim.
     """
     scope.require_write()
@@ -111,7 +111,7 @@ async def complete_work_item(
 
 
 async def delete_work_item(scope: Scope, db: Db, key: str) -> None:
-    """Its claims and conflicts go with it. Raises Conflict `already_claimed`."""
+    """Deletes its claims and conflicts too. Raises Conflict `already_claimed`."""
     item = await locked(db, scope.select(WorkItem).where(WorkItem.key == key))
     scope.require_admin()
     claim = await _live_claim(scope, db, key)
@@ -126,7 +126,7 @@ async def delete_work_item(scope: Scope, db: Db, key: str) -> None:
 
 
 async def move_work_item(scope: Scope, db: Db, key: str, project_id: int | None) -> WorkItemOut:
-    """The one way to another project. Raises Invalid for a project that is not visible."""
+    """Moves it to another project or to none. Raises Invalid for a project that is not visible."""
     item = await locked(db, scope.select(WorkItem).where(WorkItem.key == key))
     scope.require_admin()
     await require_visible(scope, db, Project, project_id, "project_id")
@@ -146,7 +146,7 @@ async def detach_work_items(scope: Scope, db: Db, project_id: int) -> None:
 
 
 async def list_tracks(scope: Scope, db: Db) -> list[TrackOut]:
-    """All four, also those without any item."""
+    """Returns all four tracks, also those without items."""
     rank = availability_rank(scope).element
     best = aggregate_order_by(WorkItem.key, rank, WorkItem.sequence_rank, WorkItem.key)
     first_key = aggregate_order_by(WorkItem.key, Claim.id)
@@ -190,7 +190,7 @@ async def _complete(scope: Scope, db: Db, key: str, fencing_token: int | None) -
     if item.status == "done":
         return await get_work_item(scope, db, key)
     if fencing_token is not None and (claim is None or claim.fencing_token != fencing_token):
-        raise Conflict("The claim with this fencing token is over.", code="claim_lost")
+        raise Conflict("This fencing token is no longer current.", code="claim_lost")
     if claim is not None:
         await close_claims(scope, db, [claim.session_id], "completed", "idle")
     item.status = "done"
@@ -200,7 +200,7 @@ async def _complete(scope: Scope, db: Db, key: str, fencing_token: int | None) -
 
 
 async def _lock_with_holder(scope: Scope, db: Db, key: str) -> tuple[WorkItem, Claim | None]:
-    """The holder first. Raises Changed when it is another one by then."""
+    """Locks the holder, then the item. Raises Changed when the holder has changed meanwhile."""
     before = await _live_claim(scope, db, key)
     if before is not None:
         await lock_agents(scope, db, [before.session_id])

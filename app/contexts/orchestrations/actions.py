@@ -1,4 +1,4 @@
-"""What the agents of an orchestration do: claimed, started, ended, retried, rolled back."""
+"""The actions of an orchestration: created, claimed, started, ended, retried, rolled back."""
 
 from typing import Any
 from uuid import UUID
@@ -39,7 +39,7 @@ _OPEN = frozenset({"pending", "in_progress"})
 async def list_actions(
     scope: Scope, db: Db, session_id: UUID, request: PageRequest, *, status: str | None = None
 ) -> Page[OrchestrationAction]:
-    """The last created first."""
+    """Lists the actions of a session, the last created first."""
     await one(db, scope.select(Orchestration).where(Orchestration.session_id == session_id))
     statement = scope.select(OrchestrationAction).where(
         OrchestrationAction.session_id == session_id
@@ -66,7 +66,7 @@ async def get_action(
 async def create_action(
     scope: Scope, db: Db, session_id: UUID, data: ActionCreate
 ) -> OrchestrationAction:
-    """Under oversight a critical one waits for a decision, requested in the same transaction.
+    """Under oversight, requests a decision about a critical action in the same transaction.
 
     Raises Conflict `orchestration_ended`.
     """
@@ -96,11 +96,11 @@ async def create_action(
 async def claim_next_action(
     scope: Scope, db: Db, session_id: UUID, agent_id: UUID
 ) -> OrchestrationAction | None:
-    """Starts the best pending action for the agent: highest priority first, then oldest. None when
-    nothing can start now.
+    """Starts the best pending action for the agent: highest priority first, then oldest. Returns
+    None when nothing can start now.
 
-    An action meant for another agent is left alone, unless that agent has failed at it: it may be
-    gone. Raises Conflict `orchestration_not_active`.
+    An action assigned to another agent is left alone, unless it has failed before: that agent may
+    be gone. Raises Conflict `orchestration_not_active`.
     """
     scope.require_write()
     session = await _lock_running(scope, db, session_id)
@@ -174,8 +174,9 @@ async def complete_action(
 async def fail_action(
     scope: Scope, db: Db, session_id: UUID, action_id: UUID, error_message: str
 ) -> OrchestrationAction:
-    """Back to pending until `max_retries` retries are used up, then failed for good. Under
-    oversight a critical one may have been started before: a decision is then requested.
+    """Returns the action to pending until `max_retries` retries are used up; then it has failed for
+    good. Under oversight a critical action that returns to pending without a decision gets one
+    requested.
 
     Raises Conflict `invalid_transition` or `orchestration_ended`.
     """
@@ -196,7 +197,7 @@ async def fail_action(
 async def cancel_action(
     scope: Scope, db: Db, session_id: UUID, action_id: UUID
 ) -> OrchestrationAction:
-    """A decision about it that is pending is withdrawn. Raises Conflict `invalid_transition` or
+    """Withdraws a pending decision about the action. Raises Conflict `invalid_transition` or
     `orchestration_ended`."""
     scope.require_write()
     session = await lock_shared(scope, db, session_id)
@@ -213,9 +214,10 @@ async def cancel_action(
 async def rollback_action(
     scope: Scope, db: Db, session_id: UUID, action_id: UUID
 ) -> OrchestrationAction:
-    """Also after the session has ended, since that is often why; its summary is then corrected.
+    """Works after the session has ended too, since that is often the reason; the session's summary
+    is then corrected.
 
-    Raises Conflict `invalid_transition`, or `not_reversible`.
+    Raises Conflict `invalid_transition` or `not_reversible`.
     """
     scope.require_write()
     session = await lock_alone(scope, db, session_id)
@@ -227,7 +229,7 @@ async def rollback_action(
     at = await db.now()
     action.status, action.rolled_back_at = "rolled_back", at
     if session.session_status in FINAL:
-        await db.session.flush()  # the summary counts what the table says
+        await db.session.flush()  # the summary counts the rows of the table
         ended = msgspec.convert(session.performance_summary, Performance)
         counted = await measure(scope, db, session, at)
         counted.duration_seconds = ended.duration_seconds
@@ -237,8 +239,8 @@ async def rollback_action(
 
 
 async def _lock_running(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
-    """Its first action starts the session, which takes the row alone; a lock cannot be raised
-    later without two agents waiting for one another."""
+    """Locks the session alone when its first action will start it, otherwise shared: two
+    transactions that upgraded a shared lock would deadlock."""
     found = scope.select(Orchestration).where(Orchestration.session_id == session_id)
     started = await db.session.scalar(found.with_only_columns(Orchestration.started_at))
     session = await (lock_alone if started is None else lock_shared)(scope, db, session_id)

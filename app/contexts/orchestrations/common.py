@@ -1,7 +1,7 @@
-"""Who acts, what is locked, and what is refused: shared by the three parts of an orchestration.
+"""What the three parts of an orchestration share: actors, locks and refusals.
 
-Locks are taken in one order: the session, then an action, then its decision. What ends, pauses or
-reconfigures a session locks its row alone; what only relies on it takes a share.
+Locks are taken in one order: the session, then an action, then its decision. Ending, pausing or
+reconfiguring a session locks its row alone; everything else takes a shared lock.
 """
 
 import datetime
@@ -24,7 +24,7 @@ class Actor(NamedTuple):
 
 
 async def find_actor(scope: Scope, db: Db) -> Actor:
-    """Raises Forbidden for the server itself: it neither creates nor decides."""
+    """Raises Forbidden for the server itself, which neither creates nor decides."""
     if scope.user_id is None:
         raise Forbidden
     row = await db.fetch_one(IDENTITY, scope.account_id, scope.user_id)
@@ -32,12 +32,13 @@ async def find_actor(scope: Scope, db: Db) -> Actor:
 
 
 async def lock_alone(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
+    """Waits until no other transaction works in the session."""
     statement = scope.select(Orchestration).where(Orchestration.session_id == session_id)
     return await locked(db, statement.execution_options(populate_existing=True))
 
 
 async def lock_shared(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
-    """Any number of agents at once, but nobody ends or pauses the session meanwhile."""
+    """Lets any number of agents work at once, while no one ends or pauses the session."""
     statement = scope.select(Orchestration).where(Orchestration.session_id == session_id)
     fresh = statement.with_for_update(read=True).execution_options(populate_existing=True)
     return await one(db, fresh)
@@ -62,7 +63,7 @@ def require_not_final(session: Orchestration) -> None:
 async def measure(
     scope: Scope, db: Db, session: Orchestration, until: datetime.datetime
 ) -> Performance:
-    """From the actions and decisions as they are now."""
+    """Counts actions and decisions as they are now."""
     key = (scope.account_id, session.session_id)
     counts = await db.fetch_one(PERFORMANCE, *key)
     decisions = await db.fetch_one(DECISIONS, *key)

@@ -1,4 +1,4 @@
-"""Oversight: a critical action needs the approval of somebody other than who asked for it."""
+"""Oversight: a critical action must be approved by someone other than the requester."""
 
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from app.scope import Scope, one
 async def list_decisions(
     scope: Scope, db: Db, request: PageRequest, *, status: str | None = None
 ) -> Page[OrchestrationDecision]:
-    """Of every session that the scope lists; the last requested first."""
+    """Lists decisions of all sessions that the scope lists, the last requested first."""
     sessions = scope.select_listed(Orchestration).with_only_columns(Orchestration.session_id)
     statement = scope.select(OrchestrationDecision).where(
         OrchestrationDecision.session_id.in_(sessions)
@@ -35,7 +35,7 @@ async def list_decisions(
 async def list_orchestration_decisions(
     scope: Scope, db: Db, session_id: UUID, request: PageRequest
 ) -> Page[OrchestrationDecision]:
-    """The last requested first."""
+    """Lists decisions of one session, the last requested first."""
     await one(db, scope.select(Orchestration).where(Orchestration.session_id == session_id))
     statement = (
         scope.select(OrchestrationDecision)
@@ -49,7 +49,7 @@ async def list_orchestration_decisions(
 async def approve_decision(
     scope: Scope, db: Db, decision_id: UUID, note: str | None = None
 ) -> OrchestrationDecision:
-    """Raises Forbidden for the requester and for other roles than owner and admin, Conflict
+    """Raises Forbidden for the requester and for roles other than owner and admin, Conflict
     `already_decided`."""
     decision, _ = await _decide(scope, db, decision_id, "approved", note)
     return decision
@@ -58,7 +58,7 @@ async def approve_decision(
 async def reject_decision(
     scope: Scope, db: Db, decision_id: UUID, note: str
 ) -> OrchestrationDecision:
-    """The action is cancelled. Raises as `approve_decision` does."""
+    """Cancels the action. Raises as `approve_decision` does."""
     decision, session = await _decide(scope, db, decision_id, "rejected", note)
     decision.action.status = "cancelled"
     decision.action.cancelled_at = decision.decided_at
@@ -69,7 +69,7 @@ async def reject_decision(
 def request_decision(
     scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction
 ) -> None:
-    """In the name of whoever created the action."""
+    """Requests a decision in the name of the user who created the action."""
     decision = scope.build(
         OrchestrationDecision,
         decision_id=new_uuid(),
@@ -84,8 +84,8 @@ def request_decision(
 async def request_missing_decisions(
     scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction | None = None
 ) -> None:
-    """For the critical actions that wait and were created while nobody watched, or for this one of
-    them. What is asked about is locked: the session, or the action."""
+    """Requests decisions about pending critical actions that have none because oversight was off,
+    or about this one action. The caller holds the lock of the session or of the action."""
     decided = (
         scope.select(OrchestrationDecision)
         .where(OrchestrationDecision.session_id == session.session_id)
@@ -99,7 +99,7 @@ async def request_missing_decisions(
     )
     if action is not None:
         waiting = waiting.where(OrchestrationAction.action_id == action.action_id)
-    await db.session.flush()  # an action may have come back to wait just now
+    await db.session.flush()  # an action may just have returned to pending
     for found in await db.session.scalars(waiting):
         request_decision(scope, db, session, found)
 
@@ -116,8 +116,8 @@ async def is_approved(scope: Scope, db: Db, action: OrchestrationAction) -> bool
 async def withdraw_decisions(
     scope: Scope, db: Db, session: Orchestration, action: OrchestrationAction | None = None
 ) -> None:
-    """Nobody needs to decide about an action that is cancelled, nor, without one, about anything
-    in a session that has ended."""
+    """Withdraws the pending decisions about a cancelled action, or all those of a session that has
+    ended."""
     statement = scope.select(OrchestrationDecision).where(
         OrchestrationDecision.session_id == session.session_id,
         OrchestrationDecision.status == "pending",
@@ -130,12 +130,13 @@ async def withdraw_decisions(
 
 
 async def refuse_pending(scope: Scope, db: Db, session_id: UUID) -> None:
-    """Raises Conflict `decisions_pending`. The session is locked, so no decision can be added."""
+    """Raises Conflict `decisions_pending`. The session is locked, so none can be added
+    meanwhile."""
     statement = scope.select(OrchestrationDecision).where(
         OrchestrationDecision.session_id == session_id, OrchestrationDecision.status == "pending"
     )
     if await db.session.scalar(statement.limit(1)) is not None:
-        raise Conflict("Decisions of this orchestration are pending.", code="decisions_pending")
+        raise Conflict("This orchestration has pending decisions.", code="decisions_pending")
 
 
 async def _decide(
@@ -150,7 +151,7 @@ async def _decide(
     scope.require_admin()
     actor = await find_actor(scope, db)
     if actor.user_uuid == seen.requested_by:
-        raise Forbidden("Whoever asked for the decision cannot make it.")
+        raise Forbidden("The requester of a decision cannot make it.")
     await one(
         db,
         scope.select(OrchestrationAction)
@@ -165,7 +166,7 @@ async def _decide(
         .execution_options(populate_existing=True),
     )
     if decision.status != "pending":
-        raise Conflict(f"The decision is {decision.status} already.", code="already_decided")
+        raise Conflict(f"The decision is already {decision.status}.", code="already_decided")
     decision.status = status
     decision.decided_by, decision.decided_at = actor.user_uuid, await db.now()
     decision.note = clean_within(MAX_REASON, note)

@@ -1,4 +1,4 @@
-"""From active, by way of paused, to one of three ends."""
+"""The life cycle: active and paused, then completed, failed or cancelled."""
 
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ _SOURCES = {
 
 
 async def start_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
-    """Once: starting what runs changes nothing. Raises Conflict `invalid_transition`."""
+    """Starting it again changes nothing. Raises Conflict `invalid_transition`."""
     scope.require_write()
     session = await lock_alone(scope, db, session_id)
     if session.session_status != "active":
@@ -42,7 +42,7 @@ async def start_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchest
 
 
 async def pause_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestration:
-    """What runs may end, but nothing starts. Raises Conflict `invalid_transition`."""
+    """Running actions may end, but none starts. Raises Conflict `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "paused")
     session.paused_at = await db.now()
     record_orchestration(scope, db, session, "paused")
@@ -83,8 +83,8 @@ async def fail_orchestration(
 async def cancel_orchestration(
     scope: Scope, db: Db, session_id: UUID, reason: str | None = None
 ) -> Orchestration:
-    """The seed has no column for it: the error log says who, when and why. Raises Conflict
-    `invalid_transition`."""
+    """Notes who, when and why in the error log, since the seed has no column for it. Raises
+    Conflict `invalid_transition`."""
     session = await _lock_for(scope, db, session_id, "cancelled")
     entry = {"kind": "cancelled", "reason": clean(reason)}
     await _log(scope, db, session, await db.now(), entry)
@@ -109,7 +109,7 @@ async def _log(
 
 
 async def _end(scope: Scope, db: Db, session: Orchestration, event: str) -> Orchestration:
-    """Nothing of it stays open; what was done is summed up."""
+    """Withdraws open decisions, cancels open actions and stores the summary."""
     at = await db.now()
     await withdraw_decisions(scope, db, session)
     cancelled = await db.session.execute(

@@ -1,4 +1,4 @@
-"""The session itself: created, configured, moved, deleted."""
+"""Orchestration sessions: created, configured, moved, deleted."""
 
 import datetime
 from uuid import UUID
@@ -38,7 +38,7 @@ class OrchestrationFilter(msgspec.Struct, frozen=True, kw_only=True):
 async def list_orchestrations(
     scope: Scope, db: Db, request: PageRequest, filters: OrchestrationFilter
 ) -> Page[Orchestration]:
-    """The last created first."""
+    """Lists sessions, the last created first."""
     statement = scope.select_listed(Orchestration)
     statement = filtered(
         statement,
@@ -48,7 +48,7 @@ async def list_orchestrations(
         created_by=Orchestration.created_by,
     )
     if filters.agent is not None:
-        # Under row security no index serves this: it filters what the other conditions leave.
+        # Row security rules out an index: this filters the rows that the other conditions leave.
         statement = statement.where(Orchestration.active_agents.any_() == str(filters.agent))
     if filters.created_after is not None:
         statement = statement.where(Orchestration.created_at > filters.created_after)
@@ -61,7 +61,7 @@ async def get_orchestration(scope: Scope, db: Db, session_id: UUID) -> Orchestra
 
 
 async def get_performance(scope: Scope, db: Db, session_id: UUID) -> Performance:
-    """Live until the session has ended, then as it was at the end."""
+    """Counted live until the session has ended, then as it was at the end."""
     session = await get_orchestration(scope, db, session_id)
     if session.session_status in FINAL:
         return msgspec.convert(session.performance_summary, Performance)
@@ -89,10 +89,10 @@ async def create_orchestration(scope: Scope, db: Db, data: OrchestrationCreate) 
 async def update_orchestration(
     scope: Scope, db: Db, session_id: UUID, data: OrchestrationUpdate
 ) -> Orchestration:
-    """Switching oversight on asks for decisions about the critical actions that wait.
+    """Switching oversight on requests decisions about the critical actions that are pending.
 
     Raises Conflict `orchestration_ended`, or `decisions_pending` when oversight would be switched
-    off while somebody waits for a decision.
+    off while a decision is pending.
     """
     scope.require_write()
     session = await lock_alone(scope, db, session_id)
@@ -113,7 +113,7 @@ async def update_orchestration(
 
 
 async def delete_orchestration(scope: Scope, db: Db, session_id: UUID) -> None:
-    """Its actions and decisions go with it."""
+    """Deletes its actions and decisions too."""
     session = await lock_alone(scope, db, session_id)
     scope.require_admin()
     await db.session.delete(session)
@@ -123,7 +123,7 @@ async def delete_orchestration(scope: Scope, db: Db, session_id: UUID) -> None:
 async def move_orchestration(
     scope: Scope, db: Db, session_id: UUID, project_id: int | None
 ) -> Orchestration:
-    """The one way to another project. Raises Invalid for a project that is not visible."""
+    """Moves it to another project or to none. Raises Invalid for a project that is not visible."""
     session = await lock_alone(scope, db, session_id)
     scope.require_admin()
     await require_visible(scope, db, Project, project_id, "project_id")
@@ -135,16 +135,16 @@ async def move_orchestration(
 async def add_orchestration_agent(
     scope: Scope, db: Db, session_id: UUID, agent_id: str
 ) -> Orchestration:
-    """Adding twice is adding once. Raises Invalid for what is no uuid, Conflict
-    `orchestration_ended`."""
+    """Adding an agent twice has no further effect. Raises Invalid unless `agent_id` is a UUID,
+    Conflict `orchestration_ended`."""
     return await _change_agents(scope, db, session_id, agent_id, add=True)
 
 
 async def remove_orchestration_agent(
     scope: Scope, db: Db, session_id: UUID, agent_id: str
 ) -> Orchestration:
-    """Also when it was not there. Raises Invalid for what is no uuid, Conflict
-    `orchestration_ended`."""
+    """Removing an agent that is not there has no effect. Raises Invalid unless `agent_id` is a
+    UUID, Conflict `orchestration_ended`."""
     return await _change_agents(scope, db, session_id, agent_id, add=False)
 
 
@@ -156,7 +156,7 @@ async def _change_agents(
     try:
         agent = str(UUID(agent_id))
     except ValueError:
-        raise Invalid.field("agent_id", "is not a uuid") from None
+        raise Invalid.field("agent_id", "is not a UUID") from None
     require_not_final(session)
     before = set(session.active_agents)
     after = before | {agent} if add else before - {agent}

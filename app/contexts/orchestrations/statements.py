@@ -1,6 +1,6 @@
-"""Hot, or about the two tables that no scope reaches."""
+"""Hot statements, and those about the two tables that no scope reaches."""
 
-# Whoever creates or decides is recorded by uuid, as the seed does.
+# Users who create or decide are recorded by UUID, as in the seed.
 IDENTITY = """
 SELECT accounts.uuid AS company_id, users.uuid AS user_uuid
 FROM accounts CROSS JOIN users WHERE accounts.id = $1 AND users.id = $2

@@ -1,4 +1,4 @@
-"""The devices that jobs run on, and the natures of what they do there."""
+"""The devices that jobs run on, and the natures of those jobs."""
 
 from typing import Any
 
@@ -27,6 +27,7 @@ _JSONB_GROWTH = 6
 async def list_devices(
     scope: Scope, db: Db, request: PageRequest, *, name: str | None = None
 ) -> Page[Device]:
+    """Lists devices, newest first."""
     statement = scope.select_listed(Device)
     if name is not None:
         statement = statement.where(Device.name == name)
@@ -38,8 +39,8 @@ async def get_device(scope: Scope, db: Db, device_id: str) -> Device:
 
 
 async def create_device(scope: Scope, db: Db, data: DeviceCreate) -> Device:
-    """Raises Conflict `id_taken`, `key_in_other_project`, or `device_exists` for another device
-    of the same name, state and boundary."""
+    """Raises Conflict `id_taken`, `key_in_other_project`, or `device_exists` for another device of
+    the same name, state and boundary."""
     scope.require_write()
     fields = {
         **msgspec.structs.asdict(data),
@@ -51,7 +52,7 @@ async def create_device(scope: Scope, db: Db, data: DeviceCreate) -> Device:
     }
     _require_indexable(fields["state"], data.name, data.boundary)
     for name in ("state", "boundary"):
-        # The ORM takes None for "not given", and the column's default for what is not.
+        # The ORM would take None for "not given" and apply the column's default.
         fields[name] = null() if fields[name] is None else fields[name]
     device = scope.build(Device, **fields)
     await refuse_taken_key(scope, db, Device, Device.device_id, device.device_id)
@@ -73,7 +74,7 @@ async def update_device(scope: Scope, db: Db, device_id: str, data: DeviceUpdate
 
 
 async def delete_device(scope: Scope, db: Db, device_id: str) -> None:
-    """Raises Conflict `device_in_use` while a run refers to it, in whatever project."""
+    """Raises Conflict `device_in_use` while a run of any project refers to it."""
     device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_admin()
     await _delete(db, device, "fk_orchestration_session_device")
@@ -81,7 +82,7 @@ async def delete_device(scope: Scope, db: Db, device_id: str) -> None:
 
 
 async def move_device(scope: Scope, db: Db, device_id: str, project_id: int | None) -> Device:
-    """The one way to another project. Raises Invalid for a project that is not visible."""
+    """Moves it to another project or to none. Raises Invalid for a project that is not visible."""
     device = await locked(db, scope.select(Device).where(Device.device_id == device_id))
     scope.require_admin()
     await require_visible(scope, db, Project, project_id, "project_id")
@@ -101,7 +102,7 @@ async def detach_devices(scope: Scope, db: Db, project_id: int) -> None:
 
 
 async def list_natures(scope: Scope, db: Db, request: PageRequest) -> Page[OrchestrationNature]:
-    """In the order of their ids."""
+    """Lists natures in the order of their ids."""
     keys = [OrchestrationNature.orchestration_nature_id]
     statement = scope.select(OrchestrationNature)
     return await fetch_page(db, statement, keys, request, descending=False)
@@ -124,7 +125,8 @@ async def create_nature(scope: Scope, db: Db, data: NatureCreate) -> Orchestrati
 
 
 async def create_known_natures(scope: Scope, db: Db) -> None:
-    """What an account that is being opened begins with; no events, since nobody can follow yet."""
+    """Creates the natures that a new account starts with. Records no events, since no one can
+    follow the account yet."""
     for key, nature in KNOWN_NATURES.items():
         db.session.add(scope.build(OrchestrationNature, orchestration_nature_id=key, nature=nature))
 
@@ -142,7 +144,7 @@ async def update_nature(
 
 
 async def delete_nature(scope: Scope, db: Db, nature_id: str) -> None:
-    """Raises Conflict `nature_in_use` while a run refers to it, in whatever project."""
+    """Raises Conflict `nature_in_use` while a run of any project refers to it."""
     nature = await locked(db, _nature(scope, nature_id))
     scope.require_admin()
     await _delete(db, nature, "fk_orchestration_session_nature")
@@ -155,14 +157,14 @@ def _nature(scope: Scope, nature_id: str) -> Select[tuple[OrchestrationNature]]:
 
 
 def _require_indexable(state: Any, name: str, boundary: str | None) -> None:
-    """Raises Invalid for what the unique key could not hold."""
+    """Raises Invalid for a value that is too long for the unique key."""
     size = len(msgspec.json.encode(state)) * _JSONB_GROWTH
     if size + len(name.encode()) + len((boundary or "").encode()) > _MAX_KEY_BYTES:
-        raise Invalid.field("state", "is too long, together with the name and the boundary")
+        raise Invalid.field("state", "is too long together with the name and the boundary")
 
 
 async def _delete(db: Db, row: Device | OrchestrationNature, used_by: str) -> None:
-    """The foreign key decides, so that no run can slip in between."""
+    """Lets the foreign key decide, so that no run can slip in between check and deletion."""
     try:
         await db.session.delete(row)
         await db.session.flush()  # the foreign key answers here

@@ -1,7 +1,7 @@
-"""What a run leaves behind, posted one by one or in batches: all of a batch, or nothing.
+"""What a run leaves behind, posted one by one or in batches, of which all is stored or nothing.
 
-Whoever adds evidence holds the run's row, so finishing, chains of states and positions are
-decided one after the other.
+A transaction that adds evidence holds the run's row, so that finishing it, chains of states and
+positions are decided one after the other.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ from app.scope import Scope
 async def list_run_evidence(
     scope: Scope, db: Db, kind: Kind, run_id: str, request: PageRequest
 ) -> Page[Evidence]:
-    """In the order of posting."""
+    """Lists one kind of evidence in the order of posting."""
     await get_run(scope, db, run_id)
     statement = scope.select(kind.model).where(kind.model.session_id == run_id)
     return await fetch_page(db, statement, [kind.model.position], request, descending=False)
@@ -96,6 +96,7 @@ class _Batch:
 
 
 async def _refuse_taken_ids(scope: Scope, db: Db, batch: _Batch) -> None:
+    """Raises Conflict `id_taken` or `key_in_other_project`."""
     kind = batch.kind
     column: InstrumentedAttribute[str] = getattr(kind.model, kind.key)
     statement = scope.account_wide().select(kind.model).where(among(column, batch.ids))
@@ -111,7 +112,7 @@ async def _refuse_taken_ids(scope: Scope, db: Db, batch: _Batch) -> None:
 
 
 async def _refuse_strangers(scope: Scope, db: Db, run_id: str, batch: _Batch) -> None:
-    """Raises Invalid for each reference to what is not in this run."""
+    """Raises Invalid for each reference that leads out of the run."""
     errors = []
     order = {key: index for index, key in enumerate(batch.ids)}
     for name, (model, key_name) in batch.kind.references.items():
@@ -131,7 +132,7 @@ async def _refuse_strangers(scope: Scope, db: Db, run_id: str, batch: _Batch) ->
                 errors.append(FieldError(batch.path(index, name), message))
     if batch.kind is RELATION:
         errors += [
-            FieldError(batch.path(index, "issue_id_rel"), "is the issue itself")
+            FieldError(batch.path(index, "issue_id_rel"), "must be another issue")
             for index, row in enumerate(batch.rows)
             if row["issue_id_rel"] == row["issue_id_prime"]
         ]
@@ -140,6 +141,7 @@ async def _refuse_strangers(scope: Scope, db: Db, run_id: str, batch: _Batch) ->
 
 
 async def _refuse_broken_chain(scope: Scope, db: Db, run_id: str, batch: _Batch) -> None:
+    """Raises Conflict `state_chain`."""
     entries = sorted({value for _, value in batch.values("session_entry_id")})
     newest = (
         scope.select(RunState)
@@ -169,7 +171,7 @@ async def _refuse_broken_chain(scope: Scope, db: Db, run_id: str, batch: _Batch)
 
 
 def _clean(fields: dict[str, Any]) -> dict[str, Any]:
-    """Ids and the names of states stay as they are: others refer to them."""
+    """Leaves ids and names of states alone, since other rows refer to them."""
     return {
         name: value
         if name.endswith(("_id", "_state")) or name.startswith("issue_id_")

@@ -39,5 +39,5 @@ def key_in_other_project(key: str, **details: Any) -> Conflict:
 
 
 def among(column: InstrumentedAttribute[Any], keys: Sequence[str]) -> ColumnElement[bool]:
-    """One statement whatever their number, unlike IN."""
+    """Matches any of the keys. Unlike IN it is one statement, however many they are."""
     return column == any_(literal(list(keys), ARRAY(Text)))

@@ -1,4 +1,4 @@
-"""One run as a Markdown document, for a person who wants to know what happened."""
+"""Renders one run as a Markdown document for a person to read."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,16 +13,17 @@ from app.db import Db
 from app.models import Device, Run, RunEntry, RunExec, RunIssue, RunState
 from app.scope import Scope
 
-# How much of an output is shown, in characters; the whole is in the exec itself.
+# Characters of an output that are shown; the exec itself has all of it.
 _MAX_OUTPUT = 2000
 _MAX_LINE = 120
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
 async def render_run(scope: Scope, db: Db, run_id: str) -> str:
-    """Header, states, the tree of executions, issues with remediation, diagnostics."""
+    """Renders the header, states, the tree of executions, issues with remediation, and
+    diagnostics."""
     run = await get_run(scope, db, run_id)
-    # The run is visible, whichever project its device has moved to since.
+    # The device may have moved to a project that the caller cannot see.
     device_name = await db.session.scalar(
         scope.select(Device).where(Device.device_id == run.device_id).with_only_columns(Device.name)
     )
@@ -49,7 +50,7 @@ async def _entries(scope: Scope, db: Db, run_id: str) -> dict[str, str]:
 
 
 async def _execs(scope: Scope, db: Db, run_id: str) -> Sequence[Row[Any]]:
-    """Without the rest of long outputs: a run may have many."""
+    """Reads only the beginning of long outputs, since a run may have many."""
     statement = (
         scope.select(RunExec)
         .where(RunExec.session_id == run_id)
@@ -117,7 +118,7 @@ def _executions(execs: Sequence[Row[Any]], entries: dict[str, str]) -> str:
     children: dict[str | None, list[Row[Any]]] = {}
     for execution in execs:
         children.setdefault(execution.parent_exec_id, []).append(execution)
-    # A stack, since a tree may be deeper than Python may recurse.
+    # A stack, since the tree may be deeper than Python recurses.
     pending = [(execution, 0) for execution in reversed(children.get(None, []))]
     while pending:
         execution, depth = pending.pop()
@@ -186,12 +187,12 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 
 def _of(entry_id: str | None, entries: dict[str, str]) -> str:
-    """By its id when it is not among those that were read before what refers to it."""
+    """The name of an entry, or its id when it was posted after the entries were read."""
     return "the run" if entry_id is None else _escaped(entries.get(entry_id, entry_id))
 
 
 def _escaped(text: str | None) -> str:
-    """On one line, and nothing in it means anything to Markdown."""
+    """Puts the text on one line and escapes what Markdown would interpret."""
     return _SPECIAL.sub(r"\\\1", " ".join((text or "").split()))
 
 
@@ -210,7 +211,7 @@ def _block(text: str, language: str = "text", limit: int | None = _MAX_OUTPUT) -
 
 
 def _fence(text: str, least: int) -> str:
-    """Longer than any run of backticks inside."""
+    """A fence longer than any run of backticks inside the text."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     return "`" * max(least, longest + 1)
 

@@ -1,4 +1,4 @@
-"""The reports about runs; each is a list of its own, narrowed to the active project like others."""
+"""Reports about runs. Each is a list, narrowed to the active project like any other."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ from app.schemas.reports import (
 )
 from app.scope import Scope
 
-# How much of a log row a report shows, in characters, and how many scripts of one run.
+# Characters of a log row, and scripts of one run, that a report shows.
 _MAX_CONTENT = 2000
 _MAX_SCRIPTS = 100
 
@@ -44,7 +44,8 @@ Runs = Select[Any]
 
 
 class _Report(NamedTuple):
-    """`keys` are columns of the statement, unique together: they order the rows, ascending."""
+    """`keys` are columns of the statement that together are unique; they order the rows,
+    ascending."""
 
     statement: Callable[[Scope, Runs], Select[Any]]
     keys: Sequence[str]
@@ -68,7 +69,7 @@ async def get_run_report(
 
 
 def _by_device(scope: Scope, runs: Runs) -> Select[Any]:
-    # The runs are visible, whichever project their device has moved to since.
+    # A device may have moved to a project that the caller cannot see.
     device = scope.select(Device).subquery()
     return (
         runs.outerjoin(device, device.c.device_id == Run.device_id)

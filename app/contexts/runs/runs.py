@@ -1,4 +1,4 @@
-"""A run: from its start until it is finished, after which nothing is added to it."""
+"""Runs: from their start until they are finished, after which nothing is added to them."""
 
 import datetime
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_runs(scope: Scope, db: Db, request: PageRequest, filters: RunFilter) -> Page[Run]:
-    """The last started first."""
+    """Lists runs, the one started last first."""
     statement = scope.select_listed(Run)
     statement = filtered(
         statement, filters, device=Run.device_id, nature=Run.orchestration_nature_id
@@ -49,8 +49,8 @@ async def get_run(scope: Scope, db: Db, run_id: str) -> Run:
 
 
 async def count_evidence(scope: Scope, db: Db, runs: Sequence[Run]) -> list[RunCounts]:
-    """In the order of the runs, which must have come from this scope; deleted meanwhile, they have
-    none."""
+    """Counts in the order of `runs`, which must come from this scope; zero for those deleted
+    meanwhile."""
     ids = [run.orchestration_session_id for run in runs]
     rows = await db.driver.fetch(COUNTS, scope.account_id, ids)
     counts = {row["run_id"]: row for row in rows}
@@ -105,10 +105,10 @@ async def finish_run(scope: Scope, db: Db, run_id: str, data: RunFinish) -> Run:
     """Raises Conflict `run_finished`, Invalid for an end before the start."""
     scope.require_write()
     run = await lock_unfinished(scope, db, run_id)
-    # The clock may have been set back since the start.
+    # The clock may have been set back since the run started.
     finished_at = data.orch_finished_at or max(await db.now(), run.orch_started_at)
     if finished_at < run.orch_started_at:
-        raise Invalid.field("orch_finished_at", "is before orch_started_at")
+        raise Invalid.field("orch_finished_at", "must not be before orch_started_at")
     run.orch_finished_at = finished_at.astimezone(datetime.UTC)
     _apply_diagnostics(run, data)
     _record(scope, db, run, "finished")
@@ -116,7 +116,7 @@ async def finish_run(scope: Scope, db: Db, run_id: str, data: RunFinish) -> Run:
 
 
 async def delete_run(scope: Scope, db: Db, run_id: str) -> None:
-    """With all its evidence; the feed remembers who deleted it."""
+    """Deletes all its evidence too. The feed records who did."""
     run = await _locked(scope, db, run_id)
     scope.require_admin()
     await db.session.delete(run)
@@ -124,7 +124,7 @@ async def delete_run(scope: Scope, db: Db, run_id: str) -> None:
 
 
 async def move_run(scope: Scope, db: Db, run_id: str, project_id: int | None) -> Run:
-    """The one way to another project. Raises Invalid for a project that is not visible."""
+    """Moves it to another project or to none. Raises Invalid for a project that is not visible."""
     run = await _locked(scope, db, run_id)
     scope.require_admin()
     await require_visible(scope, db, Project, project_id, "project_id")
@@ -141,7 +141,7 @@ async def detach_runs(scope: Scope, db: Db, project_id: int) -> None:
 
 
 async def lock_unfinished(scope: Scope, db: Db, run_id: str) -> Run:
-    """Whoever holds the row decides what comes next in this run. Raises Conflict
+    """Locks the run, so that its evidence is added one transaction after the other. Raises Conflict
     `run_finished`."""
     run = await _locked(scope, db, run_id)
     if run.orch_finished_at is not None:

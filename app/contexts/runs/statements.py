@@ -1,4 +1,4 @@
-"""Hot: what a list of runs says about the evidence of each."""
+"""The hot statement that counts the evidence of each run of a list."""
 
 COUNTS = """
 SELECT r.run_id,
