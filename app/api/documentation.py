@@ -1,4 +1,4 @@
-"""The page at /docs: made from the OpenAPI document, without scripts and without a network."""
+"""Renders the page at /docs from the OpenAPI document, without scripts and without a network."""
 
 from html import escape
 from typing import Any
@@ -51,7 +51,7 @@ class DocumentationPage(OpenAPIRenderPlugin):
 def _operation(
     method: str, path: str, operation: dict[str, Any], headers: dict[str, dict[str, Any]]
 ) -> str:
-    """`headers` are those that an operation only refers to, by their names."""
+    """`headers` are the shared ones, by name, to which an operation only refers."""
     described = (
         headers[p["$ref"].rpartition("/")[2]] if "$ref" in p else p
         for p in operation.get("parameters") or []

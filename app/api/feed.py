@@ -17,7 +17,7 @@ async def list_feed_events(
     session_id: OptionalId = None,
     limit: Limit = 50,
 ) -> FeedPage:
-    """Ascending. `next_cursor` is the last sequence: ask with it as `after` for what comes next."""
+    """Ascending. `next_cursor` is the last sequence: pass it as `after` to get what follows."""
     events = await feed.list_feed_events(
         current_scope, db, after=after, limit=limit, session_id=session_id
     )

@@ -12,12 +12,12 @@ class Health(Output):
 
 @route("GET", "/health/live", tag="health", public=True, security=[{}])
 async def health_live() -> Health:
-    """The process answers; the database is not asked."""
+    """The process answers; it does not ask the database."""
     return Health(status="ok")
 
 
 @route("GET", "/health/ready", tag="health", public=True, security=[{}])
 async def health_ready(request: Request[Any, Any, Any]) -> Health:
-    """The database answers and its schema is the one this version needs."""
+    """The database answers, and its schema is the one this version needs."""
     await request.app.state.database.require_revision(request.app.state.revision)
     return Health(status="ok")

@@ -40,7 +40,7 @@ async def ingest_hook_event(
     data: JSONBody[dict[str, Any]],
     hostname: Hostname = None,
 ) -> None:
-    """Any JSON object: the senders are not ours to correct."""
+    """Takes any JSON object, since clients do not control what their agents send."""
     host = None if hostname is None else unquote(hostname).replace("\x00", "\ufffd")[:255]
     outcome = await hooks.ingest_hook_event(current_scope, db, agent, data, hostname=host)
     if outcome == "outside":
@@ -59,6 +59,7 @@ async def ingest_hook_event(
 async def import_hook_events(
     current_scope: CurrentScope, db: OpenDb, agent: FromPath[str], data: JSONBody[EventBatch]
 ) -> ImportSummary:
-    """Events of the past, such as a transcript tells. What is there already stays as it is."""
+    """Takes past events, for example from a transcript. Events that are already stored are left
+    alone."""
     stored = await hooks.import_hook_events(current_scope, db, agent, data)
     return ImportSummary(received=len(data), stored=stored)

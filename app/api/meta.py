@@ -13,21 +13,21 @@ from app.settings import Settings
 
 
 class Limits(Output):
-    """What a client may count on, and has to keep to."""
+    """The limits a client must keep to, and the periods it can count on."""
 
     max_body_bytes: int
     max_string_bytes: int
     """Longer output of an agent is truncated in the middle."""
     max_depth: int
     max_batch: int
-    """Objects in one array, other than the evidence of a run."""
+    """Objects in one array, except the evidence of a run."""
     max_evidence_batch: int
     max_page: int
     requests_per_minute: int | None
-    """For each token and worker; null for no limit."""
+    """Per token and worker; null for no limit."""
     idempotency_key_hours: int
     feed_days: int
-    """How long events can be read and streams be resumed."""
+    """Days for which events can be read and streams resumed."""
 
 
 class Meta(Output):
@@ -37,7 +37,7 @@ class Meta(Output):
 
 @route("GET", "/api/meta", tag="meta")
 async def get_meta(request: Request[Any, Any, Any]) -> Meta:
-    """The version of this server, and its limits."""
+    """The version and the limits of this server."""
     settings: Settings = request.app.state.settings
     return Meta(
         version=package.__version__,

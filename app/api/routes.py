@@ -1,4 +1,4 @@
-"""Every REST route, by hand, so that there is one list to read."""
+"""Every REST route, listed by hand, so that there is one place to read."""
 
 from litestar.handlers import HTTPRouteHandler
 

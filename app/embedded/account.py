@@ -7,14 +7,14 @@ OVERFLOW_ID = 65534  # `nobody` by convention, for images without /etc/passwd
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs postgres."""
+    """The operating-system account that runs postgres."""
 
     uid: int
     gid: int
 
 
 def server_account() -> Account:
-    """The caller, or `nobody` for root, as whom PostgreSQL refuses to run."""
+    """The caller's, or `nobody` for root, as whom PostgreSQL refuses to run."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())
     try:

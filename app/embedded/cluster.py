@@ -17,16 +17,16 @@ from app.embedded.server import Server
 from app.embedded.takeover import take_server_lock
 
 DATABASE = "agent_sessions"
-SILENCE_SECONDS = 60.0  # how long a start may take without a sign of life
+SILENCE_SECONDS = 60.0  # how long a start may take without any progress
 POLL_SECONDS = 0.01
 
 
 class Cluster:
-    """A running PostgreSQL; `start` makes it.
+    """A running PostgreSQL, made by `start`.
 
-    The owner's server is restarted when it crashes, at the same URL, and ends when the owner's
-    process does, however that ends (on Linux; elsewhere a kill -9 leaves a server that the next
-    `start` replaces). Others are attached: they see the server go when its owner goes.
+    The owner's server is restarted when it crashes, at the same URL. It ends with the owner's
+    process, however that ends (on Linux; elsewhere a kill -9 leaves a server that the next `start`
+    replaces). Other processes are attached, and lose the server when its owner ends.
     """
 
     def __init__(self, socket_folder: Path, bin_dir: Path, owned: ExitStack | None) -> None:
@@ -34,12 +34,12 @@ class Cluster:
         self._socket_folder = socket_folder
         self._owned = owned
         if owned is not None:
-            # Where no death signal exists, an exit without `stop` would leave the server.
+            # Without a death signal an exit without `stop` would leave the server running.
             atexit.register(self.stop)
 
     @property
     def url(self) -> str:
-        """For asyncpg: the superuser, over the socket."""
+        """The URL for asyncpg: the superuser, over the socket."""
         host = quote(str(self._socket_folder))
         return f"postgresql://{SUPERUSER}@/{DATABASE}?host={host}&port={PORT}"
 
@@ -48,7 +48,8 @@ class Cluster:
         return self._owned is not None
 
     def stop(self) -> None:
-        """Wait for a fast shutdown, up to 35 seconds; nothing when attached or stopped already."""
+        """Waits for a fast shutdown, up to 35 seconds. Does nothing when attached or already
+        stopped."""
         if self._owned is not None:
             atexit.unregister(self.stop)
             self._owned.close()
@@ -61,10 +62,10 @@ class Cluster:
 
 
 def start(data_dir: Path, *, bin_dir: Path | None = None) -> Cluster:
-    """Start the folder's PostgreSQL, or attach to the one that another process started.
+    """Starts the folder's PostgreSQL, or attaches to the one that another process started.
 
-    Blocks until the database answers: about a second for a new folder, which is made when
-    missing. Raises EmbeddedError for whatever prevents it.
+    Blocks until the database answers, about a second for a new folder, which is created when
+    missing. Raises EmbeddedError when that is impossible.
     """
     try:
         home = open_home(data_dir, server_account())
@@ -100,8 +101,8 @@ def _own_or_attach(home: Home, bin_dir: Path) -> Cluster:
 
 
 def _run(home: Home, bin_dir: Path, owner_lock: TextIO, stack: ExitStack) -> Path:
-    """Start the server, undone by the stack, and return its socket's folder."""
-    owner_lock.truncate(0)  # it still says where the previous owner's socket was
+    """Starts the server and returns the folder of its socket; the stack undoes it."""
+    owner_lock.truncate(0)  # it still names the previous owner's socket
     server_lock = stack.enter_context(take_server_lock(home))
     programs = find_programs(bin_dir, home.account)
     if home.data.exists():
@@ -134,7 +135,7 @@ def _wait_until_ready(server: Server, socket_folder: Path) -> None:
         if answer.state == STARTING_OR_STOPPING:  # recovery takes as long as it takes
             deadline = time.monotonic() + SILENCE_SECONDS
         if time.monotonic() > deadline:
-            raise EmbeddedError(f"PostgreSQL does not get ready: {answer.message}")
+            raise EmbeddedError(f"PostgreSQL did not become ready: {answer.message}")
         time.sleep(POLL_SECONDS)
 
 

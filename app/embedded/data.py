@@ -22,7 +22,7 @@ def require_major(data: Path, programs: Programs) -> None:
 
 
 def make_data(home: Home, programs: Programs, server_lock: TextIO) -> None:
-    """A folder under its final name is complete: initdb works beside it."""
+    """Creates PGDATA. A folder with its final name is complete, since initdb works beside it."""
     if home.new_data.exists():
         shutil.rmtree(home.new_data)
     make_private_folder(home.new_data, home.account)
@@ -45,7 +45,7 @@ def make_data(home: Home, programs: Programs, server_lock: TextIO) -> None:
 
 def _initdb_options(major: int) -> list[str]:
     options = ["--username", SUPERUSER, "--encoding", "UTF8", "--locale", "C", "--data-checksums"]
-    # Whoever reaches the socket may be anybody: its folder lets nobody else in.
+    # The socket asks for no password: only its folder keeps other users out.
     options += ["--auth-local", "trust", "--auth-host", "reject"]
     if major >= 17:
         options += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]

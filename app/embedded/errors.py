@@ -1,2 +1,2 @@
 class EmbeddedError(Exception):
-    """The embedded PostgreSQL cannot run; the message is one line that says why and what to do."""
+    """The embedded PostgreSQL cannot run; the message says in one line why, and what to do."""

@@ -1,4 +1,4 @@
-"""Just enough of PostgreSQL's protocol to know that a server is ready, without a driver."""
+"""Just enough of PostgreSQL's protocol to learn, without a driver, that a server is ready."""
 
 import socket
 import struct
@@ -17,12 +17,12 @@ NO_SUCH_DATABASE = "3D000"
 
 
 class Answer(NamedTuple):
-    state: str  # an SQLSTATE, empty when nobody answers
+    state: str  # an SQLSTATE, empty when there is no answer
     message: str
 
 
 def ask(socket_folder: Path, database: str, statement: str = "") -> Answer:
-    """Connect, run the statement if there is one, and hang up."""
+    """Connects, runs the statement if there is one, and disconnects."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(ANSWER_SECONDS)

@@ -1,4 +1,4 @@
-"""What lies where in a data folder, and who may enter.
+"""The layout and the permissions of a data folder.
 
 <data_dir>/postgres/     of the caller: 0700, or 0711 for root, so that `nobody` gets below; what
                          is missing above it is made likewise
@@ -59,7 +59,7 @@ class Home:
 def open_home(data_dir: Path, account: Account) -> Home:
     path = data_dir.expanduser().resolve() / "postgres"
     mode = 0o711 if os.geteuid() == 0 else 0o700
-    # Whatever the umask says: whoever may write into a folder above may put another in its place.
+    # Whatever the umask: a user who may write to a parent folder could replace this one.
     for missing in [f for f in path.parents if not f.exists()][::-1]:
         missing.mkdir(exist_ok=True, mode=mode)
     path.mkdir(exist_ok=True)
@@ -81,10 +81,10 @@ def _require_owner(path: Path, uid: int) -> None:
 
 
 def make_private_folder(path: Path, account: Account) -> None:
-    """A folder that only the account (and root) can enter.
+    """Creates a folder that only the account (and root) can enter.
 
-    Raises EmbeddedError when the path exists as anything else: in a shared temporary folder
-    anybody may have put it there.
+    Raises EmbeddedError when the path is anything else: in a shared temporary folder another user
+    may have put it there.
     """
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)
@@ -99,9 +99,10 @@ def make_private_folder(path: Path, account: Account) -> None:
 
 
 def make_socket_folder(home: Home) -> Path:
-    """`run`, or a folder below the system's temporary one when a socket in `run` has no valid name.
+    """Creates `run`, or a folder below the system's temporary one when a socket in `run` would have
+    an invalid name.
 
-    Drivers split host names at a comma, so such a path does not do either.
+    Drivers split host names at a comma, so such a path is invalid too.
     """
     folder = home.run
     if not _fits(folder):

@@ -1,4 +1,4 @@
-"""Starting initdb and postgres as direct children (see launcher.py for the child's side)."""
+"""Starts initdb and postgres as direct children (see launcher.py for the child's side)."""
 
 import os
 import subprocess
@@ -44,6 +44,6 @@ def command(account: Account, arguments: list[str], data_descriptor: int = -1) -
 
 
 def environment() -> dict[str, str]:
-    """Nothing of ours: PG* variables change settings, and secrets are not the server's business."""
+    """Passes on nothing of ours: PG* variables change settings, and the server needs no secrets."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     return {"PATH": os.defpath, "LC_ALL": "C", **kept}

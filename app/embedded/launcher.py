@@ -1,7 +1,7 @@
-"""Become initdb or postgres: run as a script by a fresh interpreter, never imported.
+"""Becomes initdb or postgres. Run as a script by a fresh interpreter, never imported.
 
-These steps belong between fork and exec. A preexec_fn would run them in the fork of a process
-with threads, where any lock may be held for ever; a new interpreter costs 15 ms instead.
+These steps belong between fork and exec. A preexec_fn would run them in the fork of a process with
+threads, where any lock may be held for ever; a new interpreter costs 15 ms instead.
 """
 
 import ctypes
@@ -27,8 +27,8 @@ def become(owner: int, uid: int, gid: int, data_descriptor: int, *command: str) 
         # The owner's death before prctl sends nothing.
         if os.getppid() != owner:
             sys.exit("the owner has gone")
-        # A folder below one of mode 0700 can be entered by root only, but through a descriptor
-        # that root has opened everybody gets in whom the folder itself admits.
+        # Only root can enter a folder below one of mode 0700, except through a descriptor that
+        # root has opened: that leads in every user whom the folder itself admits.
         if "PGDATA" in os.environ and not os.access(os.environ["PGDATA"], os.X_OK):
             os.environ["PGDATA"] = f"/proc/self/fd/{data_descriptor}"
     os.execv(command[0], command)  # noqa: S606 - becoming the program is the purpose

@@ -8,10 +8,10 @@ POLL_SECONDS = 0.02
 
 
 def try_lock(path: Path) -> TextIO | None:
-    """The locked file, None when another open file holds the lock.
+    """Returns the locked file, or None when another open file holds the lock.
 
-    The lock lasts until every copy of the descriptor is closed: a child that inherits it keeps
-    the lock when this process dies.
+    The lock lasts until every copy of the descriptor is closed: a child that inherits it keeps the
+    lock when this process dies.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:

@@ -7,7 +7,7 @@ TAIL_LINES = 4
 
 
 class ServerLog:
-    """What initdb and postgres print. The previous file is kept once, as `.1`."""
+    """The output of initdb and postgres. The previous file is kept as `.1`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are."""
+"""Finds PostgreSQL's programs."""
 
 import hashlib
 import importlib.util
@@ -42,7 +42,7 @@ def bundled_bin_dir() -> Path:
 
 
 def find_programs(bin_dir: Path, account: Account) -> Programs:
-    """Programs of this folder, or of a copy when only root can enter it."""
+    """The programs of this folder, or of a copy when only root can enter it."""
     for name in ("postgres", "initdb"):
         if not (bin_dir / name).is_file():
             raise EmbeddedError(f"there is no {name} in {bin_dir}: set PG_BINDIR or DATABASE_URL")
@@ -71,13 +71,13 @@ def _ask_version(bin_dir: Path, account: Account) -> subprocess.CompletedProcess
 
 
 def _libraries(bin_dir: Path) -> Path:
-    """The wheel's shared libraries, which its programs find by their place relative to them."""
+    """The shared libraries of the wheel, which its programs find by a relative path."""
     package = bin_dir.parent.parent
     return package.with_name(f"{package.name}.libs")
 
 
 def copy_programs(bin_dir: Path) -> Path:
-    """Copy the wheel's programs to where every user can run them, and only root can write."""
+    """Copies the wheel's programs to where every user can run them and only root can write."""
     install = bin_dir.parent
     digest = hashlib.sha256((bin_dir / "postgres").read_bytes()).hexdigest()[:16]
     target = CACHE / f"postgresql-{digest}"
@@ -102,7 +102,7 @@ def copy_programs(bin_dir: Path) -> Path:
 
 
 def _make_readable(folder: Path) -> None:
-    """Installed under a strict umask, the originals may be for root alone."""
+    """Adds read permission: with a strict umask the wheel was installed for root alone."""
     folder.chmod(0o755)
     for path in folder.rglob("*"):
         executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR

@@ -35,7 +35,7 @@ SETTINGS = {
     # A quarter of the usual sample: looked at that often, a table of 120,000 sessions would take a
     # core for a fifth of a second each time, and twice as long from those who append meanwhile.
     "default_statistics_target": "25",
-    # Leaves out ERROR: clients are told, and the text may quote their secrets.
+    # Leaves out ERROR: the client gets it, and its text may quote secrets.
     "log_min_messages": "log",
 }
 
@@ -70,13 +70,13 @@ class Server:
         self._watcher.start()
 
     def check(self) -> None:
-        """Raises EmbeddedError when the first postgres has ended already."""
+        """Raises EmbeddedError when the first postgres has already ended."""
         if not self._watcher.is_alive():
             reason = self._failure or self.log.tail()
             raise EmbeddedError(f"PostgreSQL did not start: {reason} (see {self.log.path})")
 
     def settle(self) -> None:
-        """From now on, restart instead of giving up."""
+        """From now on restarts the server instead of giving up."""
         self._settled.set()
 
     def stop(self) -> None:

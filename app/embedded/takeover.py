@@ -1,4 +1,4 @@
-"""What an owner that died may have left: a server that still runs, and files that name its pid."""
+"""Cleans up after an owner that died: a server that still runs, and files that name its pid."""
 
 import os
 import signal
@@ -16,10 +16,10 @@ STOP_SEQUENCE = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL,
 
 
 def take_server_lock(home: Home) -> TextIO:
-    """The lock that says that no postgres of this folder is left.
+    """Takes the lock that proves that no postgres of this folder is left.
 
     An orphan is stopped, not adopted: a server that is not our child can be neither watched nor
-    told to end with us. On Linux it is already on its way.
+    made to end with us. On Linux it is already ending.
     """
     lock = try_lock(home.server_lock)
     if lock is not None:
@@ -36,7 +36,7 @@ def take_server_lock(home: Home) -> TextIO:
 
 
 def remove_stale_pid_files(data: Path, socket_folder: Path) -> None:
-    """Call with the server lock held and no server started.
+    """To be called with the server lock held and no server started.
 
     PostgreSQL removes such files itself when their process is dead, but takes any other living
     process of the same user for a server, and a file emptied by a full disk for a starting one.
@@ -49,7 +49,7 @@ def remove_stale_pid_files(data: Path, socket_folder: Path) -> None:
             if pid is None or _is_alive(pid):
                 path.unlink()
         else:
-            # The lock is ours, so somebody started it by hand.
+            # We hold the lock, so this server was started by hand.
             raise EmbeddedError(
                 f"{data} is in use by PostgreSQL process {pid}, which was started by other means: "
                 "stop it first"
@@ -57,7 +57,7 @@ def remove_stale_pid_files(data: Path, socket_folder: Path) -> None:
 
 
 def _read_pid(path: Path) -> int | None:
-    """None when there is no file or no number in it."""
+    """None when there is no file, or no number in it."""
     try:
         return abs(int(path.read_text().split("\n", 1)[0]))  # negative: a single-user server
     except (FileNotFoundError, ValueError):
@@ -70,7 +70,7 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody else's
+        pass  # another user's
     return True
 
 

@@ -1,4 +1,4 @@
-"""The schema's history, and the few ways to move along it."""
+"""The history of the schema, and the ways to move along it."""
 
 import asyncio
 from pathlib import Path
@@ -18,7 +18,8 @@ _LOCATION = Path(__file__).parent
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Safe when several servers start at once: an advisory lock lets one of them migrate.
+    """Migrates to the newest revision. An advisory lock lets one of several servers that start at
+    once do it.
 
     Raises Unavailable for a database that a newer version has migrated.
     """
@@ -29,7 +30,7 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 
 
 def downgrade(database_url: str, revision: str) -> None:
-    """Raises Invalid for a revision that is none."""
+    """Raises Invalid for an unknown revision."""
     try:
         _commands(database_url).downgrade(revision)
     except CommandError as error:
@@ -37,7 +38,7 @@ def downgrade(database_url: str, revision: str) -> None:
 
 
 def create_role(database_url: str) -> None:
-    """The role that every table is granted to: a backup does not bring it along."""
+    """Creates the role to which every table is granted; a backup does not contain it."""
 
     async def create() -> None:
         connection = await asyncpg.connect(database_url)

@@ -1,4 +1,4 @@
-"""One transaction for the whole run, behind an advisory lock; see `app.migrations`."""
+"""Runs all migrations in one transaction, behind an advisory lock; see `app.migrations`."""
 
 import asyncio
 from typing import Any

@@ -1,7 +1,8 @@
 """Row-level security, written once for the migrations of every context.
 
-Settings are compared through a scalar subquery, so that PostgreSQL reads them once per statement;
-`nullif` because they are empty, not absent, after the first transaction of a connection.
+Policies read settings through a scalar subquery, so that PostgreSQL evaluates them once per
+statement; with `nullif`, because they are empty, not absent, after the first transaction of a
+connection.
 """
 
 from alembic import op
@@ -15,8 +16,8 @@ WRITERS = f"{_ROLE} IN ('owner', 'admin', 'editor', 'system')"
 ADMINISTRATORS = f"{_ROLE} IN ('owner', 'admin', 'system')"
 
 
-# A cluster has one set of roles for all its databases: another one may have made it already, or be
-# making it now.
+# All databases of a cluster share its roles: another database may have created it already, or be
+# creating it now.
 CREATE_ROLE = f"""
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APPLICATION_ROLE}') THEN
@@ -27,7 +28,7 @@ END $$"""
 
 
 def execute_each(statements: str) -> None:
-    """asyncpg prepares what it runs, and PostgreSQL prepares one statement at a time."""
+    """Executes one statement at a time: asyncpg prepares them, and PostgreSQL prepares only one."""
     for statement in statements.split(";\n"):
         if statement.strip():
             op.execute(statement)
@@ -41,7 +42,8 @@ def secure(
     update: str | None = f"{ACCOUNT} AND {WRITERS}",
     delete: str | None = f"{ACCOUNT} AND {WRITERS}",
 ) -> None:
-    """Four policies, forced on the table's owner too. Without a policy a command finds no row."""
+    """Adds the four policies and forces them on the table's owner too. Without a policy a command
+    finds no row."""
     execute_each(f"""
 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
 ALTER TABLE {table} FORCE ROW LEVEL SECURITY;

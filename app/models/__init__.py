@@ -1,4 +1,4 @@
-"""Every table, so that the metadata is complete wherever one model is imported."""
+"""Imports every table, so that the metadata is complete wherever one model is imported."""
 
 from app.models.accounts import Account, ApiToken, Member, User, UserPreference
 from app.models.base import Base

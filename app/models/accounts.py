@@ -1,4 +1,4 @@
-"""Users, accounts and what ties them together."""
+"""Users, accounts, memberships, tokens and preferences."""
 
 import datetime
 from uuid import UUID
@@ -23,7 +23,8 @@ from app.models.base import Base, TenantOwned, identity, new_uuid, now_column
 
 
 class User(Base):
-    """A person or a machine identity; belongs to no account, so it has no row security."""
+    """A person or a machine identity. It belongs to no account, so its table has no row
+    security."""
 
     __tablename__ = "users"
 
@@ -50,7 +51,7 @@ class Account(Base):
     updated_at: Mapped[datetime.datetime] = now_column(on_update=True)
 
     __table_args__ = (
-        # Tables that know a company by its uuid refer to both, so that the two always agree.
+        # Tables that name a company by its UUID refer to both columns, so that they always agree.
         UniqueConstraint("id", "uuid"),
         CheckConstraint("char_length(name) BETWEEN 1 AND 100", name="name"),
         CheckConstraint("slug ~ '^[a-z0-9-]{3,50}$'", name="slug"),
@@ -100,7 +101,7 @@ class UserPreference(TenantOwned):
 
 
 class ApiToken(TenantOwned):
-    """Only the SHA-256 of the secret is kept. A token made for a project dies with it."""
+    """Keeps only the SHA-256 of the secret. A token made for a project is deleted with it."""
 
     __tablename__ = "api_tokens"
 

@@ -20,8 +20,8 @@ from sqlalchemy.types import Text
 
 
 class JSONB(postgresql.JSONB):
-    """Whatever is assigned is written. To Python `True` and `1` are equal, so that a change from
-    one to the other would be taken for none."""
+    """Writes every assigned value. To Python `True` equals `1`, so that a change from one to the
+    other would be missed."""
 
     def compare_values(self, x: object, y: object) -> bool:
         return x is y
@@ -51,23 +51,23 @@ class Base(CommonTableAttributes, DeclarativeBase):
 
 
 def new_uuid() -> UUID:
-    """UUIDv7, made here because PostgreSQL has it only from 18 on."""
+    """A UUIDv7, made here because PostgreSQL makes them only from version 18 on."""
     return uuid_utils.compat.uuid7()
 
 
 def identity() -> MappedColumn[int]:
-    """The second half of a tenant key `(account_id, id)`."""
+    """The second half of a tenant's key `(account_id, id)`."""
     return mapped_column(BigInteger, Identity(), primary_key=True)
 
 
 def account_of_parent() -> MappedColumn[int]:
-    """Of a row whose parent refers to the account: where every append adds rows, saying it once
-    more is a twentieth of what PostgreSQL does for a batch."""
+    """The account of a row whose parent already refers to it. In tables to which every append adds
+    rows, a second foreign key would take a twentieth of a batch's time."""
     return mapped_column(BigInteger, primary_key=True, sort_order=-1)
 
 
 def now_column(*, on_update: bool = False) -> MappedColumn[datetime.datetime]:
-    """A time stamped by the database clock; `on_update` stamps every ORM update as well."""
+    """A time from the database clock; `on_update` sets it on every update by the ORM as well."""
     return mapped_column(
         DateTimeUTC(timezone=True),
         server_default=text("now()"),
@@ -77,7 +77,7 @@ def now_column(*, on_update: bool = False) -> MappedColumn[datetime.datetime]:
 
 
 class TenantOwned(Base):
-    """A row of one account: row-level security guards its table."""
+    """A row of one account; its table has row-level security."""
 
     __abstract__ = True
 
@@ -92,7 +92,7 @@ class TenantOwned(Base):
 
 
 class ProjectOwned(TenantOwned):
-    """A root row, stamped with the project it was created in."""
+    """A root row, stamped with the project in which it was created."""
 
     __abstract__ = True
 

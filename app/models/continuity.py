@@ -1,8 +1,8 @@
 """Long-running agents that survive restarts: their registry and three logs.
 
-The document's descending indexes are plain ones here: a b-tree is read in both directions. Two of
-its sixteen repeat a key, and the key is kept: (instance_id) the primary key of the registry,
-(instance_id, sequence_num) the unique key of the events.
+The seed's descending indexes are plain ones here, since a B-tree is read in both directions. Two of
+its sixteen repeat a key and are left out: (instance_id), the primary key of the registry, and
+(instance_id, sequence_num), the unique key of the events.
 """
 
 import datetime
@@ -41,8 +41,8 @@ def _of_instance(table: str) -> ForeignKeyConstraint:
 
 
 class SupervisorSession(ProjectOwned):
-    """`event_count` and `checkpoint_count` are also the last sequence numbers given out: retention
-    may take rows away, never a number back."""
+    """`event_count` and `checkpoint_count` are also the last sequence numbers assigned. Retention
+    may delete rows, but a number is never assigned twice."""
 
     __tablename__ = "supervisor_sessions"
 
@@ -127,7 +127,8 @@ class LoggedCommand(TenantOwned):
 
 
 class StoredEvent(TenantOwned):
-    """Never changes: PostgreSQL refuses an UPDATE, and only retention and the cascade delete."""
+    """Never changes: PostgreSQL refuses an UPDATE, and allows a DELETE only to retention and to the
+    cascade."""
 
     __tablename__ = "event_store"
 
@@ -138,7 +139,7 @@ class StoredEvent(TenantOwned):
     timestamp: Mapped[datetime.datetime] = now_column()
     created_at: Mapped[datetime.datetime] = now_column()
     event_data: Mapped[dict[str, Any]] = mapped_column(server_default=_EMPTY)
-    # `metadata` is taken: every model has the schema's under that name.
+    # Every SQLAlchemy model already has an attribute `metadata`.
     event_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=_EMPTY)
 
     __table_args__ = (
@@ -164,7 +165,7 @@ class StoredEvent(TenantOwned):
 
 class Checkpoint(TenantOwned):
     """Never changes, like an event. `replay_state` is the fold of all events up to
-    `event_sequence`: a replay goes on from there."""
+    `event_sequence`, from which a replay starts."""
 
     __tablename__ = "checkpoints"
 
@@ -209,7 +210,7 @@ class Checkpoint(TenantOwned):
 
 
 class ContinuitySettings(TenantOwned):
-    """What an account changed; without a row the defaults hold."""
+    """The settings an account has changed; without a row the defaults apply."""
 
     __tablename__ = "continuity_settings"
 
@@ -232,7 +233,7 @@ class ContinuitySettings(TenantOwned):
 
 
 on_violation("fk_supervisor_sessions_project", NotFound)
-# The instance was deleted while somebody wrote to one of its logs.
+# The instance was deleted while one of its logs was written.
 for _table in ("command_log", "event_store", "checkpoints"):
     on_violation(f"fk_{_table}_instance", NotFound)
 on_violation(

@@ -33,7 +33,7 @@ class Evidence(TenantOwned):
 
 
 def _of_run(table: str) -> tuple[ForeignKeyConstraint, UniqueConstraint]:
-    """The unique key is also the order in which a run's rows are listed."""
+    """The unique key also gives the order in which the rows of a run are listed."""
     return (
         ForeignKeyConstraint(
             ["account_id", "session_id"],
@@ -104,7 +104,7 @@ class RunState(Evidence):
 
 
 class RunExec(Evidence):
-    """One execution; `exec_status` 0 is success. `parent_exec_id` makes them a tree."""
+    """One execution; `exec_status` 0 is success. `parent_exec_id` makes executions a tree."""
 
     __tablename__ = _EXEC
 
@@ -167,7 +167,7 @@ class RunIssueRelation(Evidence):
 
 
 class RunLog(Evidence):
-    """What an execution wrote; `sibling_order` sorts the lines below one parent."""
+    """A line that an execution wrote; `sibling_order` sorts the lines below one parent."""
 
     __tablename__ = _LOG
 

@@ -10,7 +10,8 @@ from app.models.base import TenantOwned, now_column
 
 
 class FeedCounter(TenantOwned):
-    """The last sequence given out. A row of its own: every commit of the account updates it."""
+    """The last sequence number assigned. It has a row of its own, since every commit of the account
+    updates it."""
 
     __tablename__ = "feed_counters"
 
@@ -18,7 +19,7 @@ class FeedCounter(TenantOwned):
 
 
 class FeedEventRow(TenantOwned):
-    """Keeps the ids of rows that may be gone, so it has no foreign keys but the account."""
+    """Keeps the ids of rows that may be deleted, so its only foreign key is the account."""
 
     __tablename__ = "feed_events"
 

@@ -1,4 +1,4 @@
-"""Which agent processes are alive (claude_sessions), and which work item each of them holds."""
+"""Agent processes that are alive (claude_sessions), and the work items they hold."""
 
 import datetime
 from typing import Any
@@ -24,8 +24,8 @@ DEFAULT_STALE_AFTER_SECONDS = 300
 
 
 class Agent(ProjectOwned):
-    """The seed's columns, nullable where the seed's are. `sd_id` is the key of the work item it
-    holds: set exactly while it has a claim that is not released."""
+    """Has the seed's columns, nullable where the seed's are. `sd_id` is the key of the work item it
+    holds, set exactly while it has a claim that is not released."""
 
     __tablename__ = "claude_sessions"
 
@@ -42,7 +42,7 @@ class Agent(ProjectOwned):
     claimed_at: Mapped[datetime.datetime | None]
     heartbeat_at: Mapped[datetime.datetime] = mapped_column(nullable=True, server_default=_NOW)
     status: Mapped[str] = mapped_column(nullable=True, server_default=text("'active'"))
-    # `metadata` itself is taken by SQLAlchemy.
+    # SQLAlchemy reserves the attribute `metadata`.
     metadata_: Mapped[dict[str, Any]] = mapped_column(
         "metadata", JSONB, key="metadata", nullable=True, server_default=text("'{}'")
     )
@@ -92,7 +92,7 @@ class Agent(ProjectOwned):
 
 
 class WorkItem(ProjectOwned):
-    """`fencing_token` is the last one given out for it."""
+    """`fencing_token` is the last one granted for it."""
 
     __tablename__ = "work_items"
 
@@ -132,7 +132,7 @@ class WorkItem(ProjectOwned):
 
 
 class Claim(TenantOwned):
-    """One row per claim, for ever; live until `released_at`."""
+    """One row per claim, kept for ever; live until `released_at`."""
 
     __tablename__ = "claims"
 
@@ -158,7 +158,7 @@ class Claim(TenantOwned):
             name="fk_claims_agent",
             ondelete="RESTRICT",
         ),
-        # Of one item, in order; a token is given out once.
+        # The claims of one item, in order; a token is granted once.
         UniqueConstraint("account_id", "work_item", "fencing_token"),
         CheckConstraint(f"track IN ({_TRACKS})", name="track"),
         CheckConstraint(
@@ -167,7 +167,7 @@ class Claim(TenantOwned):
             name="release_reason",
         ),
         CheckConstraint("(released_at IS NULL) = (release_reason IS NULL)", name="released"),
-        # The promise itself: at most one live claim per item, and one per agent.
+        # The guarantee: at most one live claim per item, and one per agent.
         Index(
             "uq_claims_live_work_item",
             "account_id",
@@ -188,7 +188,7 @@ class Claim(TenantOwned):
 
 
 class WorkItemConflict(TenantOwned):
-    """Two items that get in each other's way; `work_item_a` sorts first, byte by byte."""
+    """Two items that must not be worked on together; `work_item_a` sorts first, byte by byte."""
 
     __tablename__ = "work_item_conflicts"
 
@@ -235,7 +235,7 @@ class WorkItemConflict(TenantOwned):
 
 
 class FleetSettings(TenantOwned):
-    """What an account changed; without a row the defaults hold."""
+    """The settings an account has changed; without a row the defaults apply."""
 
     __tablename__ = "fleet_settings"
 
@@ -248,7 +248,7 @@ class FleetSettings(TenantOwned):
 
 on_violation("fk_claude_sessions_project", NotFound)
 on_violation("fk_work_items_project", NotFound)
-# An item was deleted while somebody wrote about it.
+# The item was deleted while a row that refers to it was written.
 on_violation("fk_claims_work_item", NotFound)
 on_violation(
     "fk_work_item_conflicts_a", lambda: Invalid.field("work_item_a", "is not a visible work item")

@@ -1,4 +1,4 @@
-"""Answers kept for requests that are sent again."""
+"""Answers kept for repeated requests."""
 
 import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from app.models.base import TenantOwned, now_column
 
 
 class IdempotencyKey(TenantOwned):
-    """`body` is null for an answer that carried a secret: it is never stored."""
+    """`body` is null for an answer that carried a secret, which is never stored."""
 
     __tablename__ = "idempotency_keys"
 

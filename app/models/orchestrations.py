@@ -23,9 +23,9 @@ from app.models.base import JSONB, ProjectOwned, TenantOwned, new_uuid, now_colu
 
 
 class Orchestration(ProjectOwned):
-    """The seed's columns, nullable where the seed's are; we never store a null there.
+    """Has the seed's columns, nullable where the seed's are; the server never stores a null there.
 
-    `company_id` is the account's uuid, and the foreign key keeps the two in agreement.
+    `company_id` is the account's UUID; the foreign key keeps the two in agreement.
     """
 
     __tablename__ = "eva_orchestration_sessions"
@@ -99,7 +99,7 @@ class Orchestration(ProjectOwned):
 
 
 class OrchestrationAction(TenantOwned):
-    """`created_by` is who would need somebody else's approval for it."""
+    """`created_by` is the user who may not approve it."""
 
     __tablename__ = "orchestration_actions"
 

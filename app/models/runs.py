@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, MappedColumn, mapped_column
 from app.errors import Conflict, NotFound, on_violation
 from app.models.base import JSONB, ProjectOwned, TenantOwned, now_column
 
-# Known on every account from its beginning.
+# Every account has these from the start.
 KNOWN_NATURES = {
     "v&v": "Verification and Validation",
     "deidentification": "De-identification",
@@ -21,7 +21,8 @@ KNOWN_NATURES = {
 
 
 def json_column() -> MappedColumn[Any]:
-    """Any JSON value; null is SQL's null, as in the seed's `json_valid(x) OR x IS NULL`."""
+    """Any JSON value. A JSON null is stored as SQL's null, as in the seed's `json_valid(x) OR x IS
+    NULL`."""
     return mapped_column(JSONB(none_as_null=True), nullable=True)
 
 
@@ -56,7 +57,7 @@ class Device(ProjectOwned):
 
 
 class OrchestrationNature(TenantOwned):
-    """What kind of work a run does; belongs to the account, whatever the project."""
+    """The kind of work that a run does. It belongs to the account, whatever the project."""
 
     __tablename__ = "orchestration_nature"
 
@@ -68,7 +69,7 @@ class OrchestrationNature(TenantOwned):
 
 
 class Run(ProjectOwned):
-    """`version` is that of the program that ran, as in the seed; not a row version."""
+    """`version` is that of the program that ran, as in the seed, not a row version."""
 
     __tablename__ = "orchestration_session"
 

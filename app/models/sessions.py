@@ -27,7 +27,7 @@ from app.models.base import (
 
 
 class Session(ProjectOwned):
-    """`interactions` embeds only the newest ones: read and write them through `history`."""
+    """`interactions` embeds only the newest ones; `history` reads and writes them all."""
 
     __tablename__ = "sessions"
 
@@ -96,7 +96,7 @@ class Session(ProjectOwned):
 
 
 class InteractionPage(TenantOwned):
-    """A sealed run of interactions; only a late result rewrites it."""
+    """A sealed page of interactions, which only a late result rewrites."""
 
     __tablename__ = "interaction_pages"
 

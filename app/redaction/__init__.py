@@ -1,12 +1,11 @@
-"""Secrets out of text and documents, before anything is stored.
+"""Redacts secrets in text and documents before anything is stored.
 
-Every string the server keeps passes through here. RE2 looks once, however many kinds of secrets
-there are, for the signs that every one of them gives, and finds none in nearly all text. Only then
-the patterns are tried, and two rules shape them. Each starts at a literal that `re` finds with
-memchr (`_`, `eyJ`, `://`) and looks *behind* it for the rest of a prefix: an alternation of fifty
-prefixes would cost `re` fifty times as much. And no pattern runs over the same characters from two
-starting points: what a repetition may cross never contains the literal at which another attempt
-starts, or the repetition is bounded.
+Every string the server keeps passes through here. RE2 looks once for the signs that every kind of
+secret gives, and finds none in nearly all text. Only then are the patterns tried, which follow two
+rules. Each starts at a literal that `re` finds with memchr (`_`, `eyJ`, `://`) and looks *behind*
+it for the rest of a prefix: an alternation of fifty prefixes would cost `re` fifty times as much.
+And no pattern runs over the same characters from two starting points: what a repetition may cross
+never contains the literal at which another attempt starts, or the repetition is bounded.
 """
 
 from typing import Any, TypeVar
@@ -28,22 +27,22 @@ _SUSPICIOUS = re2.compile(
 
 
 def is_suspicious(encoded: bytes) -> bool:
-    """Whether there may be secrets in this text, or in the document that is encoded as this JSON
-    by `msgspec`. If not, redaction would change nothing."""
+    """Whether there may be secrets in this text, or in the document that `msgspec` encoded as this
+    JSON. If not, redaction would change nothing."""
     return _SUSPICIOUS.search(encoded) is not None
 
 
 def redact_text(text: str) -> str:
-    """The same object when nothing had to change."""
+    """Returns the same object when nothing had to change."""
     if not is_suspicious(text.encode(errors="surrogatepass")):
         return text
     return redact_assignments(redact_tokens(text))
 
 
 def redact_document(value: Document) -> Document:
-    """The same object when nothing had to change, else a copy.
+    """Returns the same object when nothing had to change, else a copy.
 
-    A string under a sensitive key is replaced whole, whatever it looks like.
+    A string under a sensitive key is replaced as a whole, whatever it looks like.
     """
     strings: list[str] = []
     pending: list[Any] = [value]
@@ -68,7 +67,7 @@ def redact_document(value: Document) -> Document:
 
 
 def _rebuild(value: Document) -> Document:
-    """Iterative, because a document may be nested deeper than Python may recurse."""
+    """Works without recursion, because a document may be nested deeper than Python recurses."""
     result: list[Document] = []
     pending: list[tuple[Any, Any]] = [([value], result)]
     while pending:
@@ -85,7 +84,7 @@ def _rebuild(value: Document) -> Document:
 
 
 def _copy(item: object, pending: list[tuple[Any, Any]]) -> object:
-    """A container is copied empty and its content is left pending."""
+    """Copies a container empty and leaves its content pending."""
     if isinstance(item, str):
         return redact_text(item)
     if isinstance(item, dict | list):
@@ -96,5 +95,5 @@ def _copy(item: object, pending: list[tuple[Any, Any]]) -> object:
 
 
 def _free_key(key: str, taken: dict[str, Any]) -> str:
-    """Two secrets used as keys become the same marker, and neither entry may get lost."""
+    """Two secrets used as keys become the same marker; this keeps both entries."""
     return key if key not in taken else f"{key} {len(taken)}"

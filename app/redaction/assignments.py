@@ -1,4 +1,4 @@
-"""Secrets that only the name in front of them gives away: `DB_PASSWORD=…`, `"token": "…"`."""
+"""Secrets that only the name before them gives away: `DB_PASSWORD=…`, `"token": "…"`."""
 
 import re
 from functools import lru_cache
@@ -111,7 +111,7 @@ def _sensitive_tail(tail: str) -> str | None:
 
 
 class _Place(NamedTuple):
-    """Where a value may stand, and what stands before it."""
+    """Where a value may start, and what stands before it."""
 
     name: str  # the sensitive word
     identifier: str  # the word with what it ends: DB_PASSWORD, --api-key, accessToken
@@ -125,12 +125,12 @@ class _Place(NamedTuple):
 
     @property
     def is_variable(self) -> bool:
-        """Of the environment."""
+        """Whether the name is that of an environment variable."""
         return self.separator == "=" and self.identifier.isupper()
 
 
 def _assigned(text: str, match: re.Match[str]) -> Span | None:
-    """The value given to a sensitive name, unless it is source, prose or a placeholder."""
+    """The value assigned to a sensitive name, unless it is source code, prose or a placeholder."""
     end = match.end("key")
     name = _sensitive_word(text, end)
     if name is None:
@@ -221,7 +221,7 @@ def _is_strong(value: str, name: str) -> bool:
 
 
 def _ends_alone(value: str, after: str, place: _Place) -> bool:
-    """`password=swordfish` is told from an argument or a statement by what follows."""
+    """Tells `password=swordfish` from an argument or a statement by what follows it."""
     return (
         len(value) >= 4
         and (after[:1].strip() in {"", "&", '"', "'"} or place.previous == ";")
@@ -237,7 +237,7 @@ def _is_random(value: str) -> bool:
 
 
 def _lower(text: str) -> str:
-    """With every character where it was: only U+0130 grows."""
+    """Lower case with every character at its place: only U+0130 would grow."""
     return text.replace("\u0130", "I").lower()
 
 

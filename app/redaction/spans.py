@@ -1,4 +1,4 @@
-"""What both ways of finding secrets share."""
+"""Spans of secrets, their markers, and the placeholders that hide nothing."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,8 @@ def marker(name: str) -> str:
 
 
 def replace(text: str, searched: str, pattern: re.Pattern[str], decide: Decide) -> str:
-    """`searched` is `text` or its lower case; what `decide` leaves is searched on after the match.
+    """Replaces the spans that `decide` returns for matches in `searched`, which is `text` or its
+    lower case; after a match without a span the search goes on.
 
     Returns `text` itself when nothing was replaced.
     """

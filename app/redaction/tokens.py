@@ -1,4 +1,4 @@
-"""Secrets that give themselves away by their own shape, wherever they stand."""
+"""Secrets that their own shape gives away, wherever they stand."""
 
 import re
 
@@ -104,7 +104,7 @@ _AHEAD, _AHEAD_IN_URL = r"[A-Za-z0-9][\w+/=-]{13}", r"[\w.~%/+-]{8}"
 
 
 def _prefixed(anchor: str) -> tuple[re.Pattern[str], Decide]:
-    """One search for all prefixes that end with the same character."""
+    """One search for all prefixes that end in the same character."""
     is_part = anchor not in "=/"  # of the secret; in a URL the prefix stays
     rules = [(name, prefixes.split(), body) for name, prefixes, body in _PREFIXED]
     rules = [rule for rule in rules if rule[1][0][-1] == anchor]
@@ -130,7 +130,8 @@ def _prefixed(anchor: str) -> tuple[re.Pattern[str], Decide]:
 
 
 def signs() -> list[str]:
-    """What every text has in which `redact_tokens` finds something, also as JSON, for RE2."""
+    """Patterns for RE2 of which one matches in every text, or its JSON, where `redact_tokens` finds
+    something."""
     prefixes = [prefix for _, prefixes, _ in _PREFIXED for prefix in prefixes.split()]
     parts = "|".join(re.escape(prefix) for prefix in prefixes if prefix[-1] not in "=/")
     in_urls = "|".join(re.escape(prefix) for prefix in prefixes if prefix[-1] in "=/")

@@ -33,7 +33,7 @@ class AccountOut(Output):
 
 
 class AccountCreated(AccountOut):
-    """The token acts as the owner in the new account; it is shown this once."""
+    """`token` acts as the owner in the new account. It is shown only this once."""
 
     token: str
 
@@ -91,7 +91,7 @@ class TokenOut(Output):
 
 
 class TokenCreated(TokenOut):
-    """The only answer that ever carries the secret."""
+    """`token` is the whole secret. It is shown only this once."""
 
     token: str
 

@@ -1,4 +1,4 @@
-"""What every schema is made of."""
+"""The parts that all schemas are made of."""
 
 import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -25,19 +25,19 @@ Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", max_length=320)]
 Item = TypeVar("Item")
 
 
-# What is decoded is a tree, in which the garbage collector has nothing to look for (gc=False).
+# gc=False: decoded documents are trees, so the garbage collector finds no cycles in them.
 class Input(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """A request body: a field nobody knows is an error, so that a typo never passes silently."""
+    """A request body. An unknown field is an error, so that a typo never passes silently."""
 
 
 class Move(Input):
-    """To another project, or to none."""
+    """The project to move to; null for none."""
 
     project_id: RowId | None
 
 
 def given(data: Input) -> dict[str, Any]:
-    """The fields of a PATCH body that were there, null included."""
+    """The fields that a PATCH body contains, null included."""
     fields = msgspec.structs.asdict(data)
     return {name: value for name, value in fields.items() if value is not UNSET}
 
@@ -47,7 +47,7 @@ class Output(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Live(Output):
-    """Some of it changes by the mere passing of time, so it has no ETag."""
+    """A response body without an ETag, because some of it changes as time passes."""
 
 
 class Page(msgspec.Struct, Generic[Item]):

@@ -58,14 +58,14 @@ class InstanceRegister(Input):
 
 
 class Heartbeat(Input):
-    """What is left out stays as it is; null clears the epic."""
+    """Fields that are left out stay as they are; null clears the epic."""
 
     context_percent: Percent | UnsetType = UNSET
     current_epic: Name | UnsetType | None = UNSET
 
 
 class EventInput(Input):
-    """`sequence_num` is only checked: the server gives the numbers."""
+    """The server numbers events; a `sequence_num` is only compared with its number."""
 
     event_type: EventType
     event_data: dict[str, Any] = {}
@@ -89,7 +89,7 @@ class CommandLogInput(Input):
 
 
 class CheckpointInput(Input):
-    """Without a percentage the instance's own is taken."""
+    """Without a percentage the instance's own is used."""
 
     checkpoint_type: CheckpointType = "manual"
     context_window_percent: Percent | None = None
@@ -100,7 +100,8 @@ class CheckpointInput(Input):
 
 
 class ResumeInput(Input):
-    """Tried in this order: an instance_id, 4–6 characters of its end, an epic, a project."""
+    """`hint` is tried as an instance_id, as 4–6 characters of its end, as an epic, and as a
+    project, in this order."""
 
     hint: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
@@ -128,7 +129,7 @@ class InstanceOut(Output):
 
 
 class HeartbeatOut(InstanceOut):
-    """`checkpoint_advised` from 80 % of the context window on."""
+    """`checkpoint_advised` is true from 80 % of the context window."""
 
     checkpoint_advised: bool
 
@@ -162,7 +163,7 @@ class LoggedCommandOut(Output):
 
 
 class CheckpointOut(Output):
-    """`event_sequence` is the last event it includes."""
+    """`event_sequence` is the number of the last event it includes."""
 
     checkpoint_id: UUID
     instance_id: str
@@ -183,7 +184,7 @@ class EventTypeOut(Output):
 
 
 class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An event that a replay remembers."""
+    """An event that the replayed state remembers."""
 
     event_type: EventType
     sequence_num: int
@@ -195,7 +196,7 @@ class CheckpointMark(Mark, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ReplayState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All events up to `sequence_num`, folded; also stored in checkpoints."""
+    """The fold of all events up to `sequence_num`; also stored in checkpoints."""
 
     sequence_num: int = 0
     current_epic: str | None = None
@@ -208,8 +209,8 @@ class ReplayState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class ReplayOut(Output):
-    """`from_sequence` is the last event of the checkpoint it went on from, 0 for none. Not
-    `complete` when retention has taken events that it would have needed."""
+    """`from_sequence` is the last event of the checkpoint the replay started from, 0 for none.
+    `complete` is false when retention has deleted events it would have needed."""
 
     state: ReplayState
     from_sequence: int
@@ -217,7 +218,7 @@ class ReplayOut(Output):
 
 
 class TimelineEntry(Output):
-    """The one of the three that `kind` names is set."""
+    """Only the field that `kind` names is set."""
 
     at: Instant
     kind: TimelineKind
@@ -227,7 +228,7 @@ class TimelineEntry(Output):
 
 
 class Restored(Output):
-    """The newest 100 events and commands since the checkpoint, oldest first."""
+    """`events` and `commands` are the newest 100 of each since the checkpoint, oldest first."""
 
     checkpoint: CheckpointOut
     work_state: dict[str, Any]
@@ -237,7 +238,7 @@ class Restored(Output):
 
 
 class Handoff(Output):
-    """`confidence` 0–100 says how much the source of the hand-off is worth."""
+    """`confidence` (0–100) says how reliable the source of the hand-off is."""
 
     instance: InstanceOut
     source: Literal["checkpoint", "events", "commands", "instance"]
@@ -261,7 +262,7 @@ class Choice(Output):
 
 
 class Resumed(Output):
-    """A hand-off, or the instances that the hint could mean."""
+    """A hand-off, or the instances that the hint matches."""
 
     handoff: Handoff | None = None
     choices: list[Choice] = []

@@ -20,7 +20,8 @@ class EntryInput(Input):
 
 
 class StateInput(Input):
-    """`from_state` is the `to_state` before it of the same run and entry; `INITIAL` at first."""
+    """`from_state` is the previous `to_state` of the same run and entry, `INITIAL` for the
+    first."""
 
     from_state: Label
     to_state: Label
@@ -33,7 +34,7 @@ class StateInput(Input):
 
 
 class ExecInput(Input):
-    """`exec_status` 0 is success. `parent_exec_id` names an exec posted before."""
+    """`exec_status` 0 is success. `parent_exec_id` names an exec posted earlier."""
 
     exec_nature: Label
     exec_code: str
@@ -72,7 +73,7 @@ class IssueRelationInput(Input):
 
 
 class LogInput(Input):
-    """`parent_log_id` names a log row posted before."""
+    """`parent_log_id` names a log row posted earlier."""
 
     content: str
     exec_id: Key

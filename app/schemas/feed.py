@@ -19,7 +19,7 @@ class FeedEventOut(Output):
 
 
 class FeedPage(Output):
-    """`next_cursor` is the last sequence: ask with it as `after` for what comes next."""
+    """`next_cursor` is the last sequence: pass it as `after` to get what follows."""
 
     data: list[FeedEventOut]
     next_cursor: str

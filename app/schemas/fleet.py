@@ -27,19 +27,19 @@ ConflictType = Literal[
 Severity = Literal["blocking", "warning", "info"]
 
 AgentId = Annotated[str, Meta(min_length=1, max_length=200)]
-# A segment of a path: no slash, no control character, not what URLs resolve away, and not the verb
-# of `POST /api/work-items/claim-next`.
+# A segment of a path: without slashes and control characters, neither `.` nor `..`, and not the
+# verb of `POST /api/work-items/claim-next`.
 _KEY = r"^(?!(\.{1,2}|claim-next)$)[^/\x00-\x1f\x7f]+$(?!\n)"
 WorkItemKey = Annotated[str, Meta(min_length=1, max_length=100, pattern=_KEY)]
 Pid = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 MAX_LABEL = 1000
 Label = Annotated[str, Meta(max_length=MAX_LABEL)]
-# Indexed, and a B-tree entry holds 2,704 bytes.
+# Indexed: a B-tree entry holds at most 2,704 bytes.
 Tty = Annotated[str, Meta(max_length=MAX_NAME)]
 
 
 class AgentRegister(Input):
-    """What is left out or null stays as it was; `metadata` is merged key by key."""
+    """Fields that are left out or null stay as they were; `metadata` is merged key by key."""
 
     codebase: Label | None = None
     hostname: Label | None = None
@@ -49,14 +49,14 @@ class AgentRegister(Input):
 
 
 class AgentHeartbeats(Input):
-    """Of all agents of one machine."""
+    """Heartbeats of all agents of one machine."""
 
     session_ids: Annotated[list[AgentId], Meta(min_length=1, max_length=1000)]
 
 
 class HeartbeatResult(Output):
-    """`sd_id` is the key of the work item that the agent still holds; null, as `status`, for an
-    unknown agent."""
+    """`sd_id` is the key of the work item that the agent still holds. For an unknown agent it and
+    `status` are null."""
 
     session_id: str
     result: Literal["ok", "agent_released", "not_found"]
@@ -65,15 +65,15 @@ class HeartbeatResult(Output):
 
 
 class AgentRelease(Input):
-    """Why the agent lets its work item go; the other reasons are the server's to give."""
+    """The reason for releasing the work item; the other reasons are set by the server."""
 
     reason: Literal["manual", "completed", "conflict"] = "manual"
 
 
 class AgentSummary(Live):
-    """`computed_status` also knows of heartbeats that did not come, before any sweep. Seconds are
-    by the database clock; `seconds_until_stale` is 0 for a stale agent and null for a released one.
-    `needs_input` is what the session that records this agent waits for, if there is one."""
+    """`computed_status` counts missed heartbeats before any sweep does. Seconds are by the database
+    clock; `seconds_until_stale` is 0 for a stale agent and null for a released one. `needs_input`
+    is what the session that records this agent waits for, if there is one."""
 
     id: UUID
     session_id: str
@@ -103,7 +103,8 @@ class AgentOut(AgentSummary):
 
 
 class WorkItemCreate(Input):
-    """The lowest `sequence_rank` comes first. Nobody is given an item next that is not ready."""
+    """The lowest `sequence_rank` comes first. An item that is not ready is never claimed as the
+    next one."""
 
     key: WorkItemKey
     title: Name
@@ -114,7 +115,8 @@ class WorkItemCreate(Input):
 
 
 class WorkItemUpdate(Input):
-    """Done completes the claim on it, cancelled releases it, open makes it claimable again."""
+    """`done` completes a claim on the item, `cancelled` releases it, `open` makes the item
+    claimable again."""
 
     title: Name | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
@@ -125,8 +127,8 @@ class WorkItemUpdate(Input):
 
 
 class WorkItemOut(Output):
-    """`claimed_by` is the session_id of the agent whose claim is live; `fencing_token` the last one
-    given out."""
+    """`claimed_by` is the session_id of the agent with the live claim; `fencing_token` is the last
+    one granted."""
 
     key: str
     account_id: int
@@ -144,7 +146,7 @@ class WorkItemOut(Output):
 
 
 class WorkItemRow(Output):
-    """Claimed is an item whose holder is alive: a stale one's can be taken over."""
+    """An item is `claimed` while its holder is alive; that of a stale holder can be taken over."""
 
     key: str
     project_id: int | None
@@ -160,13 +162,13 @@ class WorkItemRow(Output):
 
 
 class WorkItemComplete(Input):
-    """With a token, only while that claim is the live one."""
+    """With a `fencing_token`, completes the item only while that claim is live."""
 
     fencing_token: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
 
 
 class WorkItemClaim(Input):
-    """`force` takes the item from a live agent; for admins and owners."""
+    """`force` takes the item from a live agent; for administrators and owners."""
 
     session_id: AgentId
     force: bool = False
@@ -178,8 +180,8 @@ class NextClaim(Input):
 
 
 class Notice(Output):
-    """What speaks against a claim, or is to be known about it. `work_item` and `session_id` are
-    those that get in its way."""
+    """A reason against a claim, a warning or a remark. `work_item` and `session_id` name what it is
+    about."""
 
     code: str
     message: str
@@ -233,7 +235,8 @@ class TrackOut(Output):
 
 
 class WorkItemConflictCreate(Input):
-    """In either order. Reported again it is updated, and open again if it was resolved."""
+    """The order of the two items does not matter. Reporting the pair again updates the conflict,
+    and reopens it if it was resolved."""
 
     work_item_a: WorkItemKey
     work_item_b: WorkItemKey
@@ -264,6 +267,6 @@ class FleetSettingsUpdate(Input):
 
 
 class FleetSettingsOut(Output):
-    """An agent is stale after that long without a heartbeat."""
+    """An agent is stale after so many seconds without a heartbeat."""
 
     stale_after_seconds: int

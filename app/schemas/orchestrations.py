@@ -34,7 +34,7 @@ class OrchestrationUpdate(Input):
 
 
 class OrchestrationFail(Input):
-    """Becomes an entry of `error_log`."""
+    """Is stored as an entry of `error_log`."""
 
     message: Annotated[Text, Meta(min_length=1)]
     kind: Name = "error"
@@ -46,7 +46,7 @@ class OrchestrationCancel(Input):
 
 
 class ErrorEntry(Output):
-    """`by` is a user's uuid. A cancellation has a `reason`, an error `message` and `details`."""
+    """`by` is a user's UUID. A cancellation has a `reason`, an error `message` and `details`."""
 
     at: Instant
     by: UUID
@@ -86,8 +86,8 @@ class ActionCounts(Output):
 
 
 class Performance(Output):
-    """`error_rate` is failed / (completed + failed + rolled_back), null while none has ended.
-    `duration_seconds` runs from `started_at` to the end, or to now."""
+    """`error_rate` is failed / (completed + failed + rolled_back), null before any action has
+    ended. `duration_seconds` runs from `started_at` to the end, or to now."""
 
     actions: ActionCounts
     error_rate: float | None
@@ -99,7 +99,7 @@ class Performance(Output):
 
 
 class OrchestrationOut(OrchestrationSummary):
-    """`performance_summary` is live until the end."""
+    """`performance_summary` is counted live until the end."""
 
     orchestration_context: dict[str, Any]
     error_log: list[ErrorEntry]
@@ -107,7 +107,7 @@ class OrchestrationOut(OrchestrationSummary):
 
 
 class ActionCreate(Input):
-    """A `priority_level` of 10 comes first. Nobody claims it before `scheduled_for`."""
+    """`priority_level` 10 comes first. No agent can claim it before `scheduled_for`."""
 
     event_type: Name
     action_name: Name | None = None
@@ -126,7 +126,7 @@ class AgentReference(Input):
 
 
 class ActionComplete(Input):
-    """`rollback_data` is what rolling back will need."""
+    """`rollback_data` is what a rollback will need."""
 
     result: Any = None
     rollback_data: Any = UNSET
@@ -163,7 +163,7 @@ class ActionOut(Output):
 
 
 class ActionSummary(Output):
-    """What a list shows: without payload, result and rollback_data."""
+    """A row of a list: without payload, result and rollback_data."""
 
     action_id: UUID
     session_id: UUID

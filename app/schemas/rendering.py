@@ -1,4 +1,4 @@
-"""From rows to what a door shows of them."""
+"""Turns rows into the structs that doors show."""
 
 from typing import Any, TypeVar
 

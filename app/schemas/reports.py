@@ -1,10 +1,10 @@
-"""The rows of the reports about runs. A rate is 0–1, or null where there is nothing to divide."""
+"""The rows of reports about runs. A rate is 0–1, or null where there is nothing to divide by."""
 
 from app.schemas.base import Instant, Output
 
 
 class DeviceRuns(Output):
-    """`name` is null for a device that has moved to where the caller may not see it."""
+    """`name` is null when the device has moved to a project that the caller cannot see."""
 
     device_id: str
     name: str | None
@@ -21,7 +21,7 @@ class RunDuration(Output):
 
 
 class NatureSuccess(Output):
-    """By the last session-level state: `completed` and `failed`, however they are capitalised."""
+    """Counts the last state of each run as a whole: `completed` and `failed`, in any case."""
 
     orchestration_nature_id: str
     nature: str
@@ -32,7 +32,7 @@ class NatureSuccess(Output):
 
 
 class RunScripts(Output):
-    """`scripts` are the first 100 ingest_src, as posted."""
+    """`scripts` are the first 100 `ingest_src`, in the order of posting."""
 
     orchestration_session_id: str
     entry_count: int
@@ -63,7 +63,7 @@ class IssueRemediation(Output):
 
 
 class RunLogLine(Output):
-    """`content` is cut after 2,000 characters."""
+    """`content` ends after 2,000 characters."""
 
     orchestration_session_id: str
     orchestration_session_log_id: str
@@ -86,7 +86,7 @@ ReportRow = (
     | IssueRemediation
     | RunLogLine
 )
-# Every report by its name: what the route and the command offer, and what each row is.
+# Every report by its name, with the struct of its rows: the route and the command offer these.
 REPORTS: dict[str, type[ReportRow]] = {
     "by-device": DeviceRuns,
     "duration": RunDuration,

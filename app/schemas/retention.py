@@ -1,4 +1,4 @@
-"""What an account may set about its long-running agents, and what retention finds."""
+"""Settings of an account for its long-running agents, and what retention finds."""
 
 from typing import Annotated
 
@@ -28,7 +28,8 @@ class ContinuitySettingsOut(Output):
 
 
 class Expired(Output):
-    """What retention removes, or would; `instances` are closed ones that go as a whole."""
+    """What retention removes, or would; `instances` are the closed ones that are removed as a
+    whole."""
 
     instances: list[str]
     commands: int

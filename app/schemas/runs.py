@@ -4,7 +4,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from app.schemas.base import Input, Instant, Name, Output
 
-# A segment of a path: no slash, no control character, and not what URLs resolve away.
+# A segment of a path: without slashes and control characters, neither `.` nor `..`.
 _ID = r"^(?!\.{1,2}$)[^/\x00-\x1f\x7f]+$(?!\n)"
 Key = Annotated[str, Meta(min_length=1, max_length=200, pattern=_ID)]
 # The reports are found below `/api/runs/reports`.
@@ -86,7 +86,7 @@ class RunUpdate(Input):
 
 
 class RunFinish(Input):
-    """`orch_finished_at` is now unless given, and not before the start."""
+    """`orch_finished_at` defaults to now and must not be before the start."""
 
     orch_finished_at: Instant | None = None
     diagnostics_json: Any = UNSET
@@ -94,7 +94,7 @@ class RunFinish(Input):
 
 
 class RunCounts(Output):
-    """`last_state` is the newest session-level one; null before the first transition."""
+    """`last_state` is the newest state of the run as a whole; null before the first transition."""
 
     entry_count: int
     exec_count: int

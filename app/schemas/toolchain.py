@@ -1,7 +1,7 @@
-"""How a project is laid out and built: `settings.toolchain` of a project.
+"""The layout and the build commands of a project: `settings.toolchain` of a project.
 
-Its commands are shell text. What a session is about reaches them as shell variables (see
-`shell.script`), so that no title and no module name ever becomes part of that text.
+Commands are shell text. Titles and module names reach them as shell variables (see `shell.script`)
+and never become part of that text.
 """
 
 import re
@@ -12,7 +12,7 @@ import msgspec
 from app.errors import FieldError, Invalid
 from app.redaction import redact_text
 
-DEFAULT_PRESET = "elixir"  # the types of components are those of a Phoenix application
+DEFAULT_PRESET = "elixir"  # component types are those of a Phoenix application
 MAX_ENTRY = 2000
 
 _PLACEHOLDERS = {"path": "shop/cart", "folder": "shop/", "name": "cart"}
@@ -41,7 +41,7 @@ class Toolchain(msgspec.Struct, frozen=True, kw_only=True):
     agent: str = "claude -p"
     """Reads its prompt from standard input."""
     agent_continue: str = "claude -p --continue"
-    """Goes on with the conversation that `agent` began."""
+    """Continues the conversation that `agent` began."""
 
 
 PRESETS = {
@@ -63,7 +63,7 @@ _ENTRIES = Toolchain.__struct_fields__
 
 
 def toolchain_of(settings: dict[str, Any], field: str = "settings.toolchain") -> Toolchain:
-    """The name of a preset, or an object: `preset` and the entries that differ from it.
+    """`value` is the name of a preset, or an object: `preset` and the entries that differ from it.
 
     Raises Invalid naming every bad entry below `field`.
     """
@@ -116,8 +116,8 @@ def fill_path(template: str, **parts: str) -> str:
 
 
 def _with_continuation(entries: dict[str, str]) -> dict[str, str]:
-    """Another agent goes on in its own way: Claude Code by a flag, any other by being called
-    again."""
+    """Continues a conversation in the agent's own way: Claude Code by a flag, any other agent by a
+    new call."""
     agent = entries.get("agent")
     if agent is None or "agent_continue" in entries:
         return entries

@@ -68,7 +68,7 @@ async def restore_checkpoint(
     instance_id: FromPath[str],
     checkpoint_id: FromPath[UUID],
 ) -> Restored:
-    """What the checkpoint holds, what happened since, and how to go on, in Markdown."""
+    """Returns what the checkpoint holds, what happened since, and how to go on, in Markdown."""
     return await continuity.restore_checkpoint(current_scope, db, instance_id, checkpoint_id)
 
 
@@ -80,7 +80,7 @@ async def search_checkpoints(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[CheckpointOut]:
-    """Of all instances, newest first."""
+    """Lists checkpoints of all instances, newest first."""
     page = await continuity.search_checkpoints(
         current_scope, db, PageRequest(limit, cursor), checkpoint_type=checkpoint_type
     )

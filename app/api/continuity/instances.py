@@ -47,7 +47,7 @@ async def list_instances(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[InstanceOut]:
-    """`silent_seconds` keeps those without a heartbeat for longer than that."""
+    """Newest first. `silent_seconds` keeps instances without a heartbeat for longer than that."""
     page = await continuity.list_instances(current_scope, db, PageRequest(limit, cursor), filters)
     return rendered_page(page, InstanceOut)
 
@@ -56,7 +56,7 @@ async def list_instances(
 async def register_instance(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[InstanceRegister]
 ) -> Response[InstanceOut]:
-    """Again with the same id it answers the instance as it is."""
+    """201 for a new instance; registering the same id again returns the instance as it is."""
     registered = await continuity.register_instance(current_scope, db, data)
     instance = rendered(registered.instance, InstanceOut)
     location = f"/api/instances/{instance.instance_id}"
@@ -67,7 +67,8 @@ async def register_instance(
 async def find_instance(
     current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> InstanceOut:
-    """By its id or the beginning of it; 409 with up to ten `matches` when several begin so."""
+    """Finds an instance by its id or the beginning of it; 409 with up to ten `matches` when several
+    ids begin so."""
     return rendered(await continuity.find_instance(current_scope, db, instance_id), InstanceOut)
 
 
@@ -85,7 +86,7 @@ async def record_instance_heartbeat(
     instance_id: FromPath[str],
     data: JSONBody[Heartbeat | None] = None,
 ) -> HeartbeatOut:
-    """What is left out stays as it is; null clears the epic."""
+    """Fields that are left out stay as they are; null clears the epic."""
     instance = await continuity.record_instance_heartbeat(
         current_scope, db, instance_id, data or Heartbeat()
     )
@@ -108,7 +109,7 @@ async def replay_instance_events(
     instance_id: FromPath[str],
     to_sequence: Sequence = None,
 ) -> ReplayOut:
-    """The state after that event, by default the newest."""
+    """The state after event `to_sequence`, by default the newest."""
     return await continuity.replay_instance_events(
         current_scope, db, instance_id, to_sequence=to_sequence
     )
@@ -131,7 +132,7 @@ async def list_instance_timeline(
 async def resume_instance(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[ResumeInput | None] = None
 ) -> Resumed:
-    """A hand-off, or `choices` when the hint could mean several instances."""
+    """Returns a hand-off, or `choices` when the hint matches several instances."""
     hint = None if data is None else data.hint
     return await continuity.resume_instance(current_scope, db, hint)
 

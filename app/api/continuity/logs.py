@@ -1,4 +1,4 @@
-"""What an instance leaves behind: events and commands."""
+"""The logs of instances: events and commands."""
 
 from litestar import Response
 from litestar.di import NamedDependency
@@ -54,7 +54,7 @@ async def emit_instance_events(
     instance_id: FromPath[str],
     data: JSONBody[EventInput | EventBatch],
 ) -> Response[EventOut | Batch[EventOut]]:
-    """One event or an array of up to 500, all or nothing."""
+    """Takes one event or an array of up to 500, all or nothing."""
     posted = [data] if isinstance(data, EventInput) else data
     emitted = await continuity.emit_instance_events(current_scope, db, instance_id, posted)
     events = [rendered(event, EventOut) for event in emitted.events]
@@ -72,7 +72,7 @@ async def list_instance_events(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EventOut]:
-    """By sequence, the first one first. `q` is searched for in data and metadata."""
+    """Lowest sequence number first. `q` searches data and metadata."""
     request = PageRequest(limit, cursor)
     page = await continuity.list_instance_events(current_scope, db, instance_id, request, filters)
     return rendered_page(page, EventOut)
@@ -86,7 +86,7 @@ async def search_instance_events(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[EventOut]:
-    """Of all instances, newest first."""
+    """Lists events of all instances, newest first."""
     page = await continuity.search_instance_events(
         current_scope, db, PageRequest(limit, cursor), filters
     )
@@ -100,7 +100,7 @@ async def log_instance_commands(
     instance_id: FromPath[str],
     data: JSONBody[CommandLogInput | CommandLogBatch],
 ) -> Response[LoggedCommandOut | Batch[LoggedCommandOut]]:
-    """One command or an array of up to 500, all or nothing."""
+    """Takes one command or an array of up to 500, all or nothing."""
     posted = [data] if isinstance(data, CommandLogInput) else data
     logged = await continuity.log_instance_commands(current_scope, db, instance_id, posted)
     commands = [rendered(command, LoggedCommandOut) for command in logged]
@@ -122,7 +122,7 @@ async def list_instance_commands(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[LoggedCommandOut]:
-    """Newest first. Several `tag`s must all be there."""
+    """Newest first. A command must have every `tag` given."""
     page = await continuity.search_instance_commands(
         current_scope, db, PageRequest(limit, cursor), filters, instance_id=instance_id
     )
@@ -137,7 +137,7 @@ async def search_instance_commands(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[LoggedCommandOut]:
-    """Of all instances, newest first."""
+    """Lists commands of all instances, newest first."""
     page = await continuity.search_instance_commands(
         current_scope, db, PageRequest(limit, cursor), filters
     )

@@ -45,7 +45,7 @@ async def list_agents(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[AgentSummary]:
-    """The last registered first. `status` is the computed one."""
+    """The last registered first. `status` filters by the computed status."""
     return await fleet.list_agents(current_scope, db, PageRequest(limit, cursor), filters)
 
 
@@ -56,7 +56,7 @@ async def register_agent(
     agent_session_id: FromPath[str],
     data: JSONBody[AgentRegister | None] = None,
 ) -> Response[AgentOut]:
-    """201 for a new one; one that had ended is back."""
+    """201 for a new agent; registering an ended one brings it back."""
     registered = await fleet.register_agent(
         current_scope, db, agent_session_id, data or AgentRegister()
     )
@@ -75,8 +75,8 @@ async def get_agent(
 async def record_agent_heartbeat(
     current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str]
 ) -> HeartbeatResult:
-    """A stale agent is back, and sees what it still holds; 409 `agent_released` for one that has
-    ended."""
+    """Brings a stale agent back and shows what it still holds; 409 `agent_released` for one that
+    has ended."""
     return await fleet.record_agent_heartbeat(current_scope, db, agent_session_id)
 
 
@@ -84,7 +84,7 @@ async def record_agent_heartbeat(
 async def record_agent_heartbeats(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[AgentHeartbeats]
 ) -> Page[HeartbeatResult]:
-    """Of all agents of a machine: one result for each, in the order given."""
+    """Heartbeats of all agents of a machine; one result for each, in the order given."""
     results = await fleet.record_agent_heartbeats(current_scope, db, data.session_ids)
     return Page(results, None)
 
@@ -96,7 +96,7 @@ async def release_claim(
     agent_session_id: FromPath[str],
     data: JSONBody[AgentRelease | None] = None,
 ) -> AgentOut:
-    """409 `no_claim` when it holds nothing."""
+    """409 `no_claim` when the agent holds nothing."""
     reason = (data or AgentRelease()).reason
     await fleet.release_claim(current_scope, db, agent_session_id, reason)
     return await fleet.get_agent(current_scope, db, agent_session_id)
@@ -106,7 +106,7 @@ async def release_claim(
 async def end_agent(
     current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str]
 ) -> AgentOut:
-    """It lets go what it holds; again it changes nothing."""
+    """Releases what the agent holds. Ending it again changes nothing."""
     await fleet.end_agent(current_scope, db, agent_session_id)
     return await fleet.get_agent(current_scope, db, agent_session_id)
 

@@ -1,4 +1,4 @@
-"""The history of claims, and the conflicts that stand in their way."""
+"""The history of claims, and the conflicts between work items."""
 
 from litestar import Response
 from litestar.di import NamedDependency
@@ -53,7 +53,7 @@ async def list_claims(
 
 @route("GET", "/api/claims/{claim_id:int}", tag="fleet")
 async def get_claim(current_scope: CurrentScope, db: OpenDb, claim_id: FromPath[int]) -> ClaimOut:
-    """For a holder to verify its fencing token before an act that cannot be undone."""
+    """Lets a holder check its fencing token before it does anything irreversible."""
     return rendered(await fleet.get_claim(current_scope, db, claim_id), ClaimOut)
 
 
@@ -65,7 +65,7 @@ async def list_work_item_conflicts(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[WorkItemConflictOut]:
-    """The last reported first. `work_item` is either of the two."""
+    """The last reported first. `work_item` matches either item of the pair."""
     request = PageRequest(limit, cursor)
     page = await fleet.list_work_item_conflicts(current_scope, db, request, filters)
     return rendered_page(page, WorkItemConflictOut)
@@ -75,7 +75,7 @@ async def list_work_item_conflicts(
 async def create_work_item_conflict(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[WorkItemConflictCreate]
 ) -> Response[WorkItemConflictOut]:
-    """Reported again it is updated (200), and open again if it was resolved."""
+    """Reporting a conflict again updates it (200), and reopens it if it was resolved."""
     reported = await fleet.create_work_item_conflict(current_scope, db, data)
     conflict = rendered(reported.conflict, WorkItemConflictOut)
     location = f"/api/work-item-conflicts/{conflict.id}"
@@ -97,7 +97,7 @@ async def resolve_work_item_conflict(
     conflict_id: FromPath[int],
     data: JSONBody[WorkItemConflictResolve | None] = None,
 ) -> WorkItemConflictOut:
-    """Again it changes nothing."""
+    """Marks the conflict resolved. Resolving it again changes nothing."""
     notes = None if data is None else data.resolution_notes
     conflict = await fleet.resolve_work_item_conflict(current_scope, db, conflict_id, notes)
     return rendered(conflict, WorkItemConflictOut)

@@ -67,8 +67,8 @@ async def create_work_item(
 async def claim_next_work_item(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[NextClaim]
 ) -> Response[Granted | None]:
-    """The best item that can be claimed, a different one for each agent; 204 when there is
-    nothing to do. An agent that holds one gets that one again."""
+    """Claims the best item that can be claimed, a different one for each agent; 204 when there is
+    nothing to do. An agent that already holds an item gets it again."""
     granted = await fleet.claim_next_work_item(current_scope, db, data.session_id, data.track)
     return Answer(granted, status_code=204 if granted is None else 200)
 
@@ -94,7 +94,7 @@ async def update_work_item(
 async def delete_work_item(
     current_scope: CurrentScope, db: OpenDb, work_item_key: FromPath[str]
 ) -> None:
-    """With its claims and conflicts; 409 `already_claimed` while somebody holds it."""
+    """Deletes its claims and conflicts too; 409 `already_claimed` while an agent holds it."""
     await fleet.delete_work_item(current_scope, db, work_item_key)
 
 
@@ -105,7 +105,7 @@ async def can_claim_work_item(
     work_item_key: FromPath[str],
     session_id: SessionId = None,
 ) -> Claimable:
-    """What a claim would be answered now, without making it."""
+    """Answers what a claim would be answered now, without making it."""
     if session_id is None:
         raise Invalid.field("session_id", "is required")
     return await fleet.can_claim_work_item(current_scope, db, work_item_key, session_id)
@@ -129,7 +129,7 @@ async def complete_work_item(
     work_item_key: FromPath[str],
     data: JSONBody[WorkItemComplete | None] = None,
 ) -> WorkItemOut:
-    """Closes its claim; 409 `claim_lost` for a fencing token that is not the live claim's."""
+    """Closes its claim; 409 `claim_lost` for a fencing token other than the live claim's."""
     token = None if data is None else data.fencing_token
     return await fleet.complete_work_item(current_scope, db, work_item_key, token)
 
@@ -143,5 +143,5 @@ async def move_work_item(
 
 @route("GET", "/api/tracks", tag="fleet")
 async def list_tracks(current_scope: CurrentScope, db: OpenDb) -> Page[TrackOut]:
-    """All four."""
+    """Returns all four tracks."""
     return Page(await fleet.list_tracks(current_scope, db), None)

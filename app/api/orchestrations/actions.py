@@ -109,7 +109,7 @@ async def fail_action(
     action_id: FromPath[UUID],
     data: JSONBody[ActionFail],
 ) -> ActionOut:
-    """Back to pending until its retries are used up."""
+    """Returns the action to pending until its retries are used up."""
     action = await orchestrations.fail_action(
         current_scope, db, orchestration_id, action_id, data.error_message
     )
@@ -119,7 +119,7 @@ async def fail_action(
 def _verb(
     change: Callable[[Scope, Db, UUID, UUID], Awaitable[OrchestrationAction]],
 ) -> HTTPRouteHandler:
-    """The route of a verb without fields, named as its context function."""
+    """Makes the route of a verb without fields, named after its context function."""
 
     async def handler(
         current_scope: CurrentScope,

@@ -19,7 +19,7 @@ async def list_decisions(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DecisionOut]:
-    """With `status=pending` an approver's inbox; the last requested first."""
+    """The last requested first. With `status=pending` it is an approver's inbox."""
     request = PageRequest(limit, cursor)
     page = await orchestrations.list_decisions(current_scope, db, request, status=status)
     return rendered_page(page, DecisionOut)
@@ -47,7 +47,7 @@ async def approve_decision(
     decision_id: FromPath[UUID],
     data: JSONBody[DecisionApprove | None] = None,
 ) -> DecisionOut:
-    """By an owner or admin who did not ask for it."""
+    """For an owner or administrator other than the requester."""
     note = None if data is None else data.note
     decision = await orchestrations.approve_decision(current_scope, db, decision_id, note)
     return rendered(decision, DecisionOut)
@@ -60,6 +60,6 @@ async def reject_decision(
     decision_id: FromPath[UUID],
     data: JSONBody[DecisionReject],
 ) -> DecisionOut:
-    """By an owner or admin who did not ask for it; the action is cancelled."""
+    """For an owner or administrator other than the requester. Cancels the action."""
     decision = await orchestrations.reject_decision(current_scope, db, decision_id, data.note)
     return rendered(decision, DecisionOut)

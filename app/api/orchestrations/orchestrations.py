@@ -49,7 +49,7 @@ async def list_orchestrations(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[OrchestrationSummary]:
-    """The last created first. `agent` is one of `active_agents`."""
+    """The last created first. `agent` matches one of `active_agents`."""
     page = await orchestrations.list_orchestrations(
         current_scope, db, PageRequest(limit, cursor), filters
     )
@@ -102,7 +102,7 @@ async def move_orchestration(
 
 
 def _verb(change: Callable[[Scope, Db, UUID], Awaitable[Orchestration]]) -> HTTPRouteHandler:
-    """The route of a verb without fields, named as its context function."""
+    """Makes the route of a verb without fields, named after its context function."""
 
     async def handler(
         current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
@@ -153,7 +153,7 @@ async def add_orchestration_agent(
     orchestration_id: FromPath[UUID],
     agent_id: FromPath[str],
 ) -> OrchestrationOut:
-    """Adding twice is adding once."""
+    """Adding an agent twice has no further effect."""
     session = await orchestrations.add_orchestration_agent(
         current_scope, db, orchestration_id, agent_id
     )
@@ -167,7 +167,7 @@ async def remove_orchestration_agent(
     orchestration_id: FromPath[UUID],
     agent_id: FromPath[str],
 ) -> None:
-    """Also when it was not there."""
+    """Removing an agent that is not there has no effect."""
     await orchestrations.remove_orchestration_agent(current_scope, db, orchestration_id, agent_id)
 
 

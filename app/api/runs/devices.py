@@ -69,7 +69,7 @@ async def move_device(
 async def list_natures(
     current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[NatureOut]:
-    """In the order of their ids."""
+    """Lists natures in the order of their ids."""
     page = await runs.list_natures(current_scope, db, PageRequest(limit, cursor))
     return rendered_page(page, NatureOut)
 

@@ -2,7 +2,7 @@
 row or an array of up to 1,000, all or nothing."""
 
 # mypy: disable-error-code="misc, valid-type"
-# The types of a body and of an answer are those of the kind.
+# Because the types of bodies and answers come from the kind.
 
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ _SIZE = Meta(min_length=1, max_length=MAX_EVIDENCE_BATCH)
 
 
 def _routes(kind: Kind) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
-    """`list_run_<kind>` and `add_run_<kind>`."""
+    """Makes `list_run_<kind>` and `add_run_<kind>`."""
     one, output, slug = kind.input, kind.output, kind.name.replace("_", "-")
     batch = Annotated[list[one], _SIZE]
 

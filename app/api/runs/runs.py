@@ -91,7 +91,7 @@ async def move_run(
 
 @route("GET", "/api/runs/{run_id:str}/report.md", tag="runs", media_type="text/markdown")
 async def render_run(current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str]) -> str:
-    """One run for a person to read."""
+    """Renders one run as Markdown for a person to read."""
     return await runs.render_run(current_scope, db, run_id)
 
 
@@ -104,8 +104,8 @@ async def get_run_report(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ReportRow]:
-    """`name` is one of `REPORTS`; `run` narrows the report to one run. Ascending by what the rows
-    are about."""
+    """`name` is one of `REPORTS`; `run` narrows the report to one run. Rows are ordered by what
+    they are about, ascending."""
     request = PageRequest(limit, cursor)
     page = await runs.get_run_report(current_scope, db, name, request, run_id=run)
     return rendered_page(page, REPORTS[name])

@@ -88,7 +88,7 @@ async def get_session(
         ),
     ] = "50",
 ) -> SessionOut:
-    """With its newest interactions, oldest of them first."""
+    """Includes its newest interactions, oldest of them first."""
     session = await sessions.get_session(current_scope, db, session_id)
     limit = _interaction_limit(interactions, session.interaction_count)
     window = Window(limit=limit)
@@ -165,7 +165,7 @@ async def list_interactions(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[Interaction]:
-    """The interactions with `after_seq < seq < before_seq`."""
+    """Lists the interactions with `after_seq < seq < before_seq`."""
     after, before = after_seq or 0, before_seq
     if cursor is not None:
         position = _seq_cursor(cursor)
@@ -205,7 +205,7 @@ async def append_interactions(
     session_id: FromPath[int],
     data: JSONBody[InteractionInput | InteractionBatch],
 ) -> Response[Interaction | Batch[Interaction]]:
-    """One document or an array of up to 500, all or nothing."""
+    """Takes one document or an array of up to 500, all or nothing."""
     posted = [data] if isinstance(data, InteractionInput) else data
     appended = await _append(request, session_id, posted)
     interactions = appended.interactions
@@ -235,7 +235,7 @@ def _with_interactions(session: SessionSummary, interactions: list[Interaction])
 
 
 def _interaction_limit(wanted: str, count: int) -> int:
-    """Raises Invalid beyond 1–1000."""
+    """Raises Invalid unless it is none, all or 1–1000."""
     if wanted == "none":
         return 0
     if wanted == "all":

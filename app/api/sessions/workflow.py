@@ -1,4 +1,4 @@
-"""What a session has to do next, and what came of it."""
+"""The workflow of a session: its next command, and the results of commands."""
 
 from uuid import UUID
 
@@ -16,7 +16,8 @@ from app.schemas.sessions import Interaction, ResultInput, ResultOut, SessionTyp
 
 @route("GET", "/api/session-types", tag="workflows")
 async def list_session_types() -> Page[SessionTypeOut]:
-    """All that this server knows, on one page; `steps` is empty where the agent drives."""
+    """All types of this server, on one page; `steps` is empty where the agent decides what to
+    do."""
     types = [
         SessionTypeOut(
             name=known.name,
@@ -40,7 +41,7 @@ async def list_session_types() -> Page[SessionTypeOut]:
 async def next_session_command(
     current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> Response[Interaction]:
-    """What the workflow does next; again the same until its result is there."""
+    """Returns the workflow's next command, and the same one again until its result is set."""
     command = await sessions.next_session_command(current_scope, db, session_id)
     interaction = command.interaction
     location = f"/api/sessions/{session_id}/interactions/{interaction.id}"
@@ -63,7 +64,7 @@ async def set_interaction_result(
     interaction_id: FromPath[UUID],
     data: JSONBody[ResultInput],
 ) -> ResultOut:
-    """For the commands of a workflow, the step may change the result's status and the session."""
+    """For a command of a workflow, the step may change the result's status and the session."""
     completed = await sessions.set_interaction_result(
         current_scope, db, session_id, interaction_id, data, state.settings.retry_limit
     )
