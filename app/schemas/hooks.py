@@ -23,8 +23,8 @@ class Step(msgspec.Struct, kw_only=True):
 
     `settles` decides between a result and an earlier one: `once` keeps the first, `always` takes
     the newer (a prompt that ends twice), `if_open` closes only a pending interaction and gives way
-    to any real result. `creates` is False for an end that is worth nothing without its beginning. `at`
-    is the time by the agent's clock, where the event tells it.
+    to any real result. `creates` is False for an end that is worth nothing without its beginning.
+    `at` is the time by the agent's clock, where the event tells it.
     """
 
     key: str
