@@ -8,7 +8,7 @@ def main() -> None:
     if sys.argv[1:2] == ["hook"] and not any(word.startswith("-") for word in sys.argv[2:]):
         from app.cli.hook import main as hook  # noqa: PLC0415 - see above
 
-        sys.exit(hook(sys.argv[2:]))
+        hook(sys.argv[2:])
     from app.cli.commands import commands  # noqa: PLC0415 - see above
 
     commands(prog_name="agent-sessions")

@@ -1,4 +1,4 @@
-"""`account`, `member` and `token`: on the server's machine, without a token."""
+"""`account`, `member` and `token`: run on the server's machine and need no token."""
 
 import datetime
 from pathlib import Path
@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from app.cli.local import data_dir_option, with_database
-from app.cli.output import ROW_ID, choice, json_option, print_json, printable
+from app.cli.output import ROW_ID, choice, json_option, print_json, print_text
 from app.contexts import accounts
 from app.db import Database, Role, Tenant
 from app.errors import Invalid
@@ -26,7 +26,9 @@ from app.schemas.accounts import (
 from app.schemas.projects import ProjectOut
 from app.schemas.rendering import rendered
 
-account_option = click.option("--account", "account_id", type=ROW_ID, required=True, help="Its id.")
+account_option = click.option(
+    "--account", "account_id", type=ROW_ID, required=True, help="The account's id."
+)
 email_option = click.option("--email", required=True)
 _NOBODY = Tenant(account_id=0, role=Role.SYSTEM)
 
@@ -39,13 +41,13 @@ def account() -> None:
 @account.command("create")
 @click.option("--name", required=True)
 @click.option("--owner", "owner_email", required=True, help="E-mail address of the owner.")
-@click.option("--slug", help="Default: made from the name.")
+@click.option("--slug", help="Default: derived from the name.")
 @data_dir_option
 @json_option
 def create_account(
     name: str, owner_email: str, slug: str | None, data_dir: Path, *, as_json: bool
 ) -> None:
-    """An account with a project `default` and a token for its owner."""
+    """Create an account with a project `default`, and a token for its owner."""
     _valid({"email": owner_email, "role": "owner"}, MemberCreate)
 
     async def create(database: Database) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def member() -> None:
 @data_dir_option
 @json_option
 def add_member(account_id: int, email: str, role: str, data_dir: Path, *, as_json: bool) -> None:
-    """A member with a token that allows what the role allows."""
+    """Add a member, with a token that allows what the role allows."""
     data = _valid({"email": email, "role": role}, MemberCreate)
 
     async def add(database: Database) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def token() -> None:
 @token.command("create")
 @account_option
 @email_option
-@click.option("--project", "project_id", type=ROW_ID, help="The only project it may see.")
+@click.option("--project", "project_id", type=ROW_ID, help="The only project the token can see.")
 @click.option("--scope", type=choice(TokenScope), default="write", show_default=True)
 @click.option("--expires-in-days", type=click.IntRange(1, 36500))
 @click.option("--name", default="command line", show_default=True)
@@ -115,7 +117,7 @@ def create_token(
     *,
     as_json: bool,
 ) -> None:
-    """A token for a member, shown this once."""
+    """Create a token for a member. It is shown only once."""
     _valid({"name": name}, TokenCreate)
     expires_at = None
     if expires_in_days is not None:
@@ -178,4 +180,4 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
         if isinstance(fields, dict):
             fields = ", ".join(f"{k}={v}" for k, v in fields.items() if v is not None)
         if fields is not None:
-            click.echo(printable(f"{name}: {fields}"))
+            print_text(f"{name}: {fields}")

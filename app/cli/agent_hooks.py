@@ -1,5 +1,6 @@
-"""Which hooks each agent offers, and where it reads them from."""
+"""The hooks each agent offers, the file it reads them from, and the command they run."""
 
+import json
 import os
 import shlex
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 NAME = "agent-sessions"
+_QUICK = ["-EP", "-c", "from app.__main__ import main; main()"]
 
 
 class Agent(NamedTuple):
@@ -53,18 +55,25 @@ SETTINGS = {
     ),
 }
 AGENTS = (*SETTINGS, "opencode")
-# These two take no other kind in Claude Code.
+# Claude Code takes only command hooks for these two.
 _COMMAND_ONLY = frozenset({"SessionStart", "Setup"})
-# Sends one event after the other, and lets OpenCode wait for none of them.
+# Sends the events one after the other; OpenCode waits for none of them. Runs on Bun and on Node.js.
 _PLUGIN = """\
 // Written by `agent-sessions install-hooks opencode`; `uninstall-hooks` removes it.
+import { spawn } from "node:child_process"
+
+const [program, ...words] = COMMAND
 let sent = Promise.resolve()
 
 function send(body) {
-  const command = COMMAND
-  sent = sent
-    .then(() => Bun.spawn(command, { stdin: new Blob([JSON.stringify(body)]) }).exited)
-    .catch(() => {})
+  const event = JSON.stringify(body)
+  sent = sent.then(() => new Promise((resolve) => {
+    const hook = spawn(program, words, { stdio: ["pipe", "ignore", "ignore"] })
+    hook.on("error", resolve)
+    hook.on("close", resolve)
+    hook.stdin.on("error", () => {})
+    hook.stdin.end(event)
+  }))
 }
 
 export const AgentSessions = async () => ({
@@ -88,16 +97,17 @@ def settings_path(agent: str, *, project: bool) -> Path:
 
 
 def plugin(*, project: bool) -> str:
-    words = [_program(project=project), "hook", "opencode"]
-    return _PLUGIN.replace("COMMAND", str(words).replace("'", '"'))
+    words = [*_program(project=project), "hook", "opencode"]
+    return _PLUGIN.replace("COMMAND", json.dumps(words))
 
 
 def handlers(agent: str, url: str | None, *, project: bool) -> dict[str, dict[str, Any]]:
-    """By event, the group of hooks that belongs there; `url` for http hooks where they may be."""
+    """The group of hooks for each event. With a `url` they are http hooks where the agent allows
+    them."""
     spec = SETTINGS[agent]
     command = {
         "type": "command",
-        "command": f"{shlex.quote(_program(project=project))} hook {agent}",
+        "command": f"{_command(_program(project=project))} hook {agent}",
         "timeout": spec.timeout,
     }
     http = {
@@ -116,6 +126,7 @@ def handlers(agent: str, url: str | None, *, project: bool) -> dict[str, dict[st
 
 
 def is_ours(handler: Any, agent: str) -> bool:
+    """Whether a hook was written by `install-hooks`, of this version or an older one."""
     if not isinstance(handler, dict):
         return False
     if handler.get("type") == "http":
@@ -124,10 +135,26 @@ def is_ours(handler: Any, agent: str) -> bool:
         words = shlex.split(str(handler.get("command", "")))
     except ValueError:
         return False
-    return len(words) == 3 and Path(words[0]).name == NAME and words[1:] == ["hook", agent]
+    if words[-2:] != ["hook", agent]:
+        return False
+    program = words[:-2]
+    return program[1:] == _QUICK or (len(program) == 1 and Path(program[0]).name == NAME)
 
 
-def _program(*, project: bool) -> str:
-    """A project's settings are shared: there the name must do for everybody's PATH."""
-    beside = Path(sys.executable).parent / NAME
-    return NAME if project or not beside.exists() else str(beside)
+def _program(*, project: bool) -> list[str]:
+    """A project's settings are shared, so they hold a name that each member has on the PATH.
+
+    For one user it is this Python, because installed scripts import `re`, which takes as long as
+    Python's own start. -E and -P keep the agent's PYTHONPATH and working folder out. Should this
+    installation go away, Python exits with 1, which blocks no agent; the path of a script would
+    make it 2, which Claude Code takes for a refusal.
+    """
+    is_installed = (Path(sys.executable).parent / NAME).exists()
+    return [NAME] if project or not is_installed else [sys.executable, *_QUICK]
+
+
+def _command(words: list[str]) -> str:
+    """For sh, cmd and PowerShell alike: double quotes, where there is nothing to expand."""
+    program, *rest = words
+    quoted = [f'"{word}"' if " " in word else word for word in rest]
+    return " ".join([shlex.quote(program), *quoted])

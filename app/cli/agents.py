@@ -1,4 +1,4 @@
-"""`agents`: which processes are alive, and what each of them holds."""
+"""`agents`: the agent processes, and the work item each of them holds."""
 
 from typing import Any
 from urllib.parse import quote
@@ -24,7 +24,7 @@ track_option = click.option("--track", type=choice(Track))
 
 @click.group()
 def agents() -> None:
-    """Agent processes: which are alive, and what each of them holds."""
+    """Agent processes: which are alive, and what they hold."""
 
 
 @agents.command("list")
@@ -32,8 +32,10 @@ def agents() -> None:
 @track_option
 @click.option("--codebase")
 @click.option("--hostname")
-@click.option("--holding/--free", default=None, help="Only those that hold a work item, or none.")
-@click.option("--stuck", is_flag=True, help="Only those that wait for a person.")
+@click.option(
+    "--holding/--free", default=None, help="Only agents that hold a work item, or that hold none."
+)
+@click.option("--stuck", is_flag=True, help="Only agents that wait for a person.")
 @page_options
 @json_option
 def list_agents(
@@ -48,7 +50,7 @@ def list_agents(
     stuck: bool,
     as_json: bool,
 ) -> None:
-    """The last registered first."""
+    """List agents, the latest registration first."""
     parameters: dict[str, Any] = {
         "status": list(status),
         "track": track,
@@ -76,58 +78,58 @@ def list_agents(
     show_page(page, columns, rows, as_json=as_json)
 
 
-@agents.command("get")
-@click.argument("session_id")
+@agents.command("show")
+@click.argument("session_id", metavar="AGENT")
 @json_option
-def get_agent(session_id: str, *, as_json: bool) -> None:
-    """One agent."""
+def show_agent(session_id: str, *, as_json: bool) -> None:
+    """Show an agent."""
     show_fields(request("GET", _agent(session_id)), as_json=as_json)
 
 
 @agents.command("register")
-@click.argument("session_id")
+@click.argument("session_id", metavar="AGENT")
 @click.option("--codebase")
 @click.option("--hostname")
 @click.option("--pid", type=click.IntRange(min=0))
 @click.option("--tty")
 @json_option
 def register_agent(session_id: str, *, as_json: bool, **fields: Any) -> None:
-    """Make it known, or bring it back."""
+    """Register an agent, or bring an ended one back."""
     show_fields(request("PUT", _agent(session_id), json=given(fields)), as_json=as_json)
 
 
 @agents.command("heartbeat")
-@click.argument("session_id")
+@click.argument("session_id", metavar="AGENT")
 @json_option
 def record_heartbeat(session_id: str, *, as_json: bool) -> None:
-    """Say that it is alive."""
+    """Send a heartbeat."""
     show_fields(request("POST", f"{_agent(session_id)}/heartbeat"), as_json=as_json)
 
 
 @agents.command("release")
-@click.argument("session_id")
+@click.argument("session_id", metavar="AGENT")
 @click.option("--reason", type=click.Choice(_REASONS), default="manual", show_default=True)
 @json_option
 def release_claim(session_id: str, reason: str, *, as_json: bool) -> None:
-    """Let go the work item it holds."""
+    """Release the work item an agent holds."""
     answer = request("POST", f"{_agent(session_id)}/release", json={"reason": reason})
     show_fields(answer, as_json=as_json)
 
 
 @agents.command("end")
-@click.argument("session_id")
+@click.argument("session_id", metavar="AGENT")
 @json_option
 def end_agent(session_id: str, *, as_json: bool) -> None:
-    """It has ended, and lets go what it holds."""
+    """End an agent and release the work item it holds."""
     show_fields(request("POST", f"{_agent(session_id)}/end"), as_json=as_json)
 
 
 @agents.command("move")
-@click.argument("session_id")
+@click.argument("session_id", metavar="AGENT")
 @click.argument("project_id", type=ROW_ID, required=False)
 @json_option
 def move_agent(session_id: str, project_id: int | None, *, as_json: bool) -> None:
-    """To another project, or without PROJECT_ID to none; admins and owners only."""
+    """Move an agent to a project, or without PROJECT_ID to none; admins and owners only."""
     answer = request("POST", f"{_agent(session_id)}/move", json={"project_id": project_id})
     show_fields(answer, as_json=as_json)
 
@@ -141,7 +143,7 @@ def move_agent(session_id: str, project_id: int | None, *, as_json: bool) -> Non
 )
 @json_option
 def fleet_settings(stale_after_seconds: int | None, *, as_json: bool) -> None:
-    """When an agent counts as stale, and may lose what it holds; with an option, from now on."""
+    """Show or change when a silent agent counts as stale and can lose its claim."""
     changes = given({"stale_after_seconds": stale_after_seconds})
     method, body = ("PATCH", changes) if changes else ("GET", None)
     show_fields(request(method, "/api/fleet/settings", json=body), as_json=as_json)

@@ -33,7 +33,7 @@ class Source(NamedTuple):
 @data_dir_option
 @json_option
 def backup(file: Path, data_dir: Path, *, as_json: bool) -> None:
-    """Write everything to FILE, also while the server runs, and count what was written."""
+    """Back up the database to FILE, also while the server runs, and count the rows."""
     if file.exists():
         raise click.UsageError(f"{file} exists already")
     partial = file.with_name(f"{file.name}.partial")
@@ -53,7 +53,7 @@ def backup(file: Path, data_dir: Path, *, as_json: bool) -> None:
 @data_dir_option
 @json_option
 def restore(file: Path, data_dir: Path, *, as_json: bool) -> None:
-    """Read FILE into an empty database, all of it or nothing, and count what has arrived."""
+    """Restore FILE into an empty database, all or nothing, and count the rows."""
     with _source(data_dir) as source:
         if asyncio.run(_count(source.url)):
             raise click.UsageError("the database is not empty")

@@ -1,4 +1,4 @@
-"""`conflicts`: which work items get in each other's way."""
+"""`conflicts`: work items that touch the same areas."""
 
 from typing import Any
 
@@ -23,13 +23,13 @@ _PATH = "/api/work-item-conflicts"
 
 @click.group()
 def conflicts() -> None:
-    """Work items that get in each other's way."""
+    """Conflicts between work items."""
 
 
 @conflicts.command("list")
-@click.option("--work-item", help="Either of the two.")
+@click.option("--work-item", help="The key of either work item.")
 @click.option("--severity", type=choice(Severity))
-@click.option("--resolved/--open", default=None, help="Only those.")
+@click.option("--resolved/--open", default=None, help="Only resolved or only open conflicts.")
 @page_options
 @json_option
 def list_conflicts(
@@ -41,7 +41,7 @@ def list_conflicts(
     *,
     as_json: bool,
 ) -> None:
-    """The last reported first."""
+    """List conflicts, the latest report first."""
     parameters = {
         "work_item": work_item,
         "severity": severity,
@@ -72,10 +72,15 @@ def list_conflicts(
 @click.argument("work_item_b")
 @click.option("--type", "conflict_type", type=choice(ConflictType), required=True)
 @click.option("--severity", type=choice(Severity), required=True)
-@click.option("--area", "affected_areas", multiple=True, help="A file, say; may be repeated.")
+@click.option(
+    "--area",
+    "affected_areas",
+    multiple=True,
+    help="An affected area, such as a file; can be repeated.",
+)
 @json_option
 def report_conflict(*, as_json: bool, **fields: Any) -> None:
-    """In either order. Reported again it is updated, and open again if it was resolved."""
+    """Report a conflict of two work items. Reporting it again updates and reopens it."""
     body = {**fields, "affected_areas": list(fields["affected_areas"])}
     show_fields(request("POST", _PATH, json=body), as_json=as_json)
 
@@ -84,15 +89,15 @@ def report_conflict(*, as_json: bool, **fields: Any) -> None:
 @click.argument("conflict_id", type=ROW_ID)
 @json_option
 def show_conflict(conflict_id: int, *, as_json: bool) -> None:
-    """One conflict."""
+    """Show a conflict."""
     show_fields(request("GET", f"{_PATH}/{conflict_id}"), as_json=as_json)
 
 
 @conflicts.command("resolve")
 @click.argument("conflict_id", type=ROW_ID)
-@click.option("--notes", "resolution_notes", help="How.")
+@click.option("--notes", "resolution_notes", help="How it was resolved.")
 @json_option
 def resolve_conflict(conflict_id: int, resolution_notes: str | None, *, as_json: bool) -> None:
-    """It stands in nobody's way any more."""
+    """Mark a conflict resolved."""
     body = given({"resolution_notes": resolution_notes})
     show_fields(request("POST", f"{_PATH}/{conflict_id}/resolve", json=body), as_json=as_json)

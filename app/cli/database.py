@@ -14,10 +14,9 @@ from app.cli.backup import backup, restore
 from app.cli.credentials import load_credentials
 from app.cli.install import installed
 from app.cli.local import data_dir_option, database_settings, with_database
-from app.cli.output import json_option, print_json
+from app.cli.output import json_option, print_json, print_text
 from app.cli.spool import spool_of
 from app.db import Database, current_revision, is_bound_by_row_security
-from app.errors import Invalid
 
 _LOW_DISK = 1024**3
 
@@ -31,7 +30,7 @@ def database_group() -> None:
 @data_dir_option
 @json_option
 def upgrade(data_dir: Path, *, as_json: bool) -> None:
-    """Bring the schema to what this version needs."""
+    """Migrate the schema to what this version needs."""
     with database_settings(data_dir) as settings:
         migrations.upgrade(settings.direct_url)
     _report(as_json, revision=migrations.head())
@@ -42,7 +41,7 @@ def upgrade(data_dir: Path, *, as_json: bool) -> None:
 @data_dir_option
 @json_option
 def downgrade(revision: str, data_dir: Path, *, as_json: bool) -> None:
-    """Take the schema back to REVISION; `base` removes everything."""
+    """Migrate the schema back to REVISION; `base` removes everything."""
     with database_settings(data_dir) as settings:
         migrations.downgrade(settings.direct_url, revision)
     _report(as_json, revision=revision)
@@ -52,7 +51,7 @@ def downgrade(revision: str, data_dir: Path, *, as_json: bool) -> None:
 @data_dir_option
 @json_option
 def check(data_dir: Path, *, as_json: bool) -> None:
-    """Exit 1 when the schema is not what this version needs."""
+    """Check the schema; exits 1 when this version needs another."""
     found = with_database(data_dir, _revision, migrated=False)
     _report(as_json, revision=found, needed=migrations.head())
     if found != migrations.head():
@@ -63,7 +62,7 @@ def check(data_dir: Path, *, as_json: bool) -> None:
 @data_dir_option
 @json_option
 def url(data_dir: Path, *, as_json: bool) -> None:
-    """The URL of the database, for psql."""
+    """Print the database's URL, for psql."""
     with database_settings(data_dir) as settings:
         _report(as_json, url=settings.database_url)
 
@@ -76,24 +75,24 @@ class Finding(NamedTuple):
     subject: str
     ok: bool
     detail: str
-    """What was found, or what to do about it."""
+    """The finding, or what to do about it."""
 
 
 @click.command()
 @data_dir_option
 @json_option
 def doctor(data_dir: Path, *, as_json: bool) -> None:
-    """Look at the installation; exit 1 when something is wrong."""
+    """Check the installation; exit 1 when something is wrong."""
     try:
         findings = with_database(data_dir, _examine, migrated=False)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
         findings = [Finding("database", ok=False, detail=" ".join(str(error).split()))]
-    findings += [_disk(data_dir), _hooks(), _spool()]
+    findings += [_disk(data_dir), hooks_finding(), _spool()]
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
-            click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.detail}")
+            print_text(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.detail}")
     if not all(finding.ok for finding in findings):
         raise SystemExit(1)
 
@@ -139,14 +138,12 @@ def _disk(data_dir: Path) -> Finding:
     return Finding("disk", ok=free > _LOW_DISK, detail=f"{free / 1024**3:.1f} GiB free")
 
 
-def _hooks() -> Finding:
-    """None is no fault: not every machine that runs this has an agent."""
+def hooks_finding() -> Finding:
+    """Agents with our hooks. Neither no hooks nor settings only the agent can read are a fault."""
     try:
         found = [a for a in AGENTS if any(installed(a, project=where) for where in (False, True))]
-    except Invalid as error:
-        return Finding(
-            "hooks", ok=False, detail=f"{error.errors[0].path} {error.errors[0].message}"
-        )
+    except OSError as error:
+        return Finding("hooks", ok=True, detail=f"not known: {error}")
     return Finding("hooks", ok=True, detail=f"installed for {', '.join(found) or 'no agent'}")
 
 
@@ -154,7 +151,10 @@ def _spool() -> Finding:
     credentials = load_credentials()
     if credentials is None:
         return Finding("spool", ok=True, detail="no token here, so nothing waits")
-    spool = spool_of(credentials)
+    try:
+        spool = spool_of(credentials)
+    except OSError as error:
+        return Finding("spool", ok=False, detail=str(error))
     waiting, dropped = len(spool.entries()), spool.dropped()
     advice = "; `agent-sessions hook --flush` delivers them" if waiting else ""
     detail = f"{waiting} events wait, {dropped} were dropped because it was full{advice}"
@@ -166,4 +166,4 @@ def _report(as_json: bool, **fields: Any) -> None:
         print_json(fields)
     else:
         for name, value in fields.items():
-            click.echo(f"{name}: {value}")
+            print_text(f"{name}: {value}")

@@ -1,138 +1,94 @@
-"""`hook`: posts an agent's event and gets out of its way.
+"""`hook`: takes an agent's event and gets out of its way.
 
-Standard library only, no output, exit code 0 whatever happens, at most two seconds. What the
-server does not take now goes to the spool, and is delivered before the next event.
+No output, exit code 0 whatever happens, and back within DEADLINE_SECONDS of the process's start.
+The event is in the spool before anything is sent, and leaves it with the server's answer. An agent
+waits for this at every tool call, so modules are imported only where they are needed.
 """
 
-import http.client
+import _signal  # type: ignore[import-not-found]  # `signal` itself imports enum
+import _thread
 import os
-import platform
-import sys
-import threading
 import time
-from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import NamedTuple
-from urllib.parse import quote, urlsplit
 
-from app.cli.credentials import Credentials, load_credentials
+from app.cli.credentials import load_credentials
+from app.cli.delivery import Delivery, Sender
+from app.cli.events import argument_bytes, mended, read_event, shortened
 from app.cli.spool import Spool, Spooled, spool_of
 
-DEADLINE_SECONDS = 1.7
-TIMEOUT_SECONDS = 1.5
-# The event itself is refused, and would be again.
-_REFUSED = frozenset({400, 404, 413, 415, 422})
+DEADLINE_SECONDS = 1.1
+LEAST_SECONDS = 0.3
+"""On a machine so busy that the deadline is over before anything has begun."""
+BACKLOG_SECONDS = 0.4
+"""How long a hook delivers what waits in the spool before it leaves the rest to the next."""
+_IGNORED = ("SIGTERM", "SIGINT", "SIGHUP")
 
 
-class Flushed(NamedTuple):
-    delivered: int = 0
-    refused: int = 0
-    left: int = 0
+def main(arguments: list[str]) -> None:
+    """`arguments` are the agent's name and, for agents that pass it so, the event. Ends the
+    process."""
+    for name in _IGNORED:  # an agent that has enough of us does not lose the event
+        if number := getattr(_signal, name, None):
+            _signal.signal(number, _signal.SIG_IGN)
+    hook = Hook(arguments)
+    done = _thread.allocate_lock()
+    done.acquire()
+    _thread.start_new_thread(hook.run, (done,))
+    left = DEADLINE_SECONDS - _age_seconds()
+    if not done.acquire(timeout=max(left, LEAST_SECONDS)):
+        hook.give_up()
+    os._exit(0)  # without waiting for the thread, and without taking the interpreter apart
 
 
-class Sender:
-    """One connection for any number of events."""
+class Hook:
+    """Runs in a thread: nothing else bounds a name look-up or an answer that trickles in."""
 
-    def __init__(self, credentials: Credentials, timeout: float = TIMEOUT_SECONDS) -> None:
-        parts = urlsplit(credentials.url)
-        secure = parts.scheme == "https"
-        connection_type = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._connection = connection_type(parts.netloc, timeout=timeout)
-        self._path = parts.path
-        self._headers = {
-            "Authorization": f"Bearer {credentials.token}",
-            "Content-Type": "application/json",
-            "X-Agent-Hostname": quote(platform.node()),
-        }
+    def __init__(self, arguments: list[str]) -> None:
+        self._agent = arguments[0] if arguments else "claude-code"
+        self._argument = arguments[1] if len(arguments) > 1 else ""
+        self._delivery: Delivery | None = None
 
-    def send(self, agent: str, event: bytes) -> int:
-        """The status of the answer; 0 when there is none."""
-        try:
-            self._connection.request(
-                "POST", f"{self._path}/api/hooks/{quote(agent)}", event, self._headers
-            )
-            response = self._connection.getresponse()
-            response.read()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            return 0
-        return response.status
-
-
-def main(arguments: Sequence[str]) -> int:
-    """`arguments` are the agent's name and, for agents that pass it so, the event."""
-    agent = arguments[0] if arguments else "claude-code"
-    delivery = _Delivery(agent, arguments[1] if len(arguments) > 1 else None)
-    delivery.start()
-    delivery.join(DEADLINE_SECONDS)
-    if delivery.is_alive():
-        delivery.give_up()
-        os._exit(0)  # without waiting for the thread
-    return 0
-
-
-class _Delivery(threading.Thread):
-    """A thread, because nothing else bounds a name lookup or an answer that trickles in."""
-
-    def __init__(self, agent: str, event: str | None) -> None:
-        super().__init__(daemon=True)
-        self._agent = agent
-        self._event = b"" if event is None else event.encode()
-        self._spool: Spool | None = None
-
-    def run(self) -> None:
-        with suppress(Exception):  # an agent must never notice us
-            event = self._event or sys.stdin.buffer.read()
-            credentials = load_credentials()
-            if credentials is not None and event.strip():
-                self._event, self._spool = event, spool_of(credentials)
-                self._deliver(Sender(credentials), self._spool)
+    def run(self, done: "_thread.LockType") -> None:
+        try:  # noqa: SIM105
+            self._take()
+        except BaseException:  # noqa: BLE001, S110 - an agent must never notice us
+            pass
+        done.release()
 
     def give_up(self) -> None:
-        """Sent or not, nobody knows: an event that arrives twice is stored once."""
-        with suppress(Exception):
-            if self._spool is not None:
-                self._spool.add(self._agent, self._event)
+        try:
+            if self._delivery is not None:
+                self._delivery.give_up()
+        except BaseException:  # noqa: BLE001, S110 - as above
+            pass
 
-    def _deliver(self, sender: Sender, spool: Spool) -> None:
-        """Behind everything that waits in the spool, so that the order stays."""
-        deadline = time.monotonic() + DEADLINE_SECONDS / 2
-        if spool.entries():
-            try:
-                spool.add(self._agent, self._event)
-                self._spool = None
-            except OSError:
-                sender.send(self._agent, self._event)
-            else:
-                flush(sender, spool, deadline)
-        elif not _settled(sender.send(self._agent, self._event)):
-            spool.add(self._agent, self._event)
-
-
-def flush(sender: Sender, spool: Spool, deadline: float = float("inf")) -> Flushed:
-    """Oldest first, until one cannot be delivered. Another process that does the same has it."""
-    delivered = refused = 0
-    waiting: deque[Spooled] = deque()
-    with spool.locked() as ours:
-        # What other hooks add meanwhile goes too.
-        while ours and time.monotonic() < deadline:
-            waiting = waiting or deque(spool.entries())
-            if not waiting:
-                break
-            try:
-                event = waiting[0].path.read_bytes()
-            except FileNotFoundError:  # the spool was full, and it was the oldest
-                waiting.popleft()
-                continue
-            status = sender.send(waiting[0].agent, event)
-            if not _settled(status):
-                break
-            waiting.popleft().path.unlink(missing_ok=True)
-            delivered += status < 400
-            refused += status >= 400
-    return Flushed(delivered, refused, len(spool.entries()))
+    def _take(self) -> None:
+        raw = argument_bytes(self._argument) if self._argument else read_event()
+        time_ns = time.time_ns()
+        credentials = load_credentials()
+        event = shortened(mended(raw))
+        if credentials is None or not event.strip():
+            return
+        try:
+            spool = spool_of(credentials)
+            spool.add(self._agent, event, time_ns)
+        except OSError:  # nowhere to keep it: then the server must take it at once
+            entry = Spooled("", Spool.name_of(self._agent, time_ns))
+            Sender(credentials).send(entry, event)
+            return
+        if spool.is_paused():
+            return
+        until = time.monotonic() + BACKLOG_SECONDS
+        self._delivery = Delivery(Sender(credentials), spool, until)
+        self._delivery.run()
 
 
-def _settled(status: int) -> bool:
-    return 200 <= status < 300 or status in _REFUSED
+def _age_seconds() -> float:
+    """Since the process was started, which on a busy machine is long before the first line of ours.
+    Where the system does not tell, the processor time so far."""
+    try:
+        with open("/proc/self/stat", "rb") as file:  # noqa: PTH123 - see `credentials`
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return max(0.0, now - ticks / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, AttributeError, IndexError):
+        return time.process_time()

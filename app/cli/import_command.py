@@ -1,4 +1,4 @@
-"""`import`: the history agents keep on disk, as far as the server does not have it."""
+"""`import`: sends the transcripts that agents keep on disk to the server."""
 
 import json
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ import click
 import msgspec
 
 from app.cleaning import truncate_all
-from app.cli.client import Refused, post_patiently, reason
-from app.cli.output import json_option, print_json
+from app.cli.client import Refused, post_patiently
+from app.cli.output import json_option, print_json, printable
 from app.cli.transcripts import READERS, Event, lines
 
-# Well below the server's limits of 500 events and 8 MiB.
+# Well below the server's limits of 500 events and 8 MiB per request.
 BATCH_EVENTS = 200
 BATCH_BYTES = 2 * 1024 * 1024
-# The server has something against what it was sent, not against who sends it.
+# The server refuses the content, not the sender.
 _CONTENT_REFUSED = frozenset({400, 413, 422})
 
 
@@ -27,7 +27,7 @@ _CONTENT_REFUSED = frozenset({400, 413, 422})
 def import_transcripts(agent: str, paths: tuple[Path, ...], *, as_json: bool) -> None:
     """Import transcripts of AGENT: files, or folders with .jsonl files at any depth.
 
-    Importing again, or what the hooks have told already, changes nothing.
+    Importing twice changes nothing; neither does importing what hooks have sent already.
     """
     files = [file for path in paths for file in _files(path)]
     totals = {"files": 0, "events": 0, "stored": 0, "refused": 0}
@@ -43,7 +43,7 @@ def import_transcripts(agent: str, paths: tuple[Path, ...], *, as_json: bool) ->
                     why = why or answer
         totals["files"] += 1
         if not as_json:
-            click.echo(f"[{totals['files']}/{len(files)}] {file}", err=True)
+            click.echo(printable(f"[{totals['files']}/{len(files)}] {file}"), err=True)
     if as_json:
         print_json(totals)
     else:
@@ -54,15 +54,15 @@ def import_transcripts(agent: str, paths: tuple[Path, ...], *, as_json: bool) ->
 
 
 def _import(agent: str, batch: list[bytes]) -> Iterator[int | str]:
-    """How many events were stored; for each that the server does not take, why."""
+    """Yields how many events were stored, and the reason for each that the server refuses."""
     content = b"[%s]" % b",".join(batch)
     response = post_patiently(f"/api/hooks/{agent}/import", content=content)
     if response.is_success:
         yield response.json()["stored"]
-    elif response.status_code not in _CONTENT_REFUSED:
-        raise Refused(reason(response))
+    elif response.status not in _CONTENT_REFUSED:
+        raise Refused(response.reason)
     elif len(batch) == 1:
-        yield reason(response)
+        yield response.reason
     else:
         for event in batch:
             yield from _import(agent, [event])
@@ -76,7 +76,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _batches(agent: str, file: Path) -> Iterator[list[bytes]]:
-    """Encoded events, as many as may go together."""
+    """Yields encoded events, as many as fit in a request."""
     with file.open(encoding="utf-8", errors="replace") as text:
         batch: list[bytes] = []
         size = 0
@@ -92,7 +92,7 @@ def _batches(agent: str, file: Path) -> Iterator[list[bytes]]:
 
 
 def _encoded(event: Event) -> bytes:
-    """What the server would cut anyway is cut here only when it would not even take it."""
+    """Cuts long strings, as the server does, only in an event too large to be sent."""
     told = {name: value for name, value in event.items() if value is not None}
     try:
         encoded = msgspec.json.encode(told)
@@ -106,7 +106,7 @@ def _encoded(event: Event) -> bytes:
 
 
 def _without_lone_surrogates(event: Event) -> Event:
-    """Half a character, as JavaScript cuts them, has no place in UTF-8: U+FFFD takes its place."""
+    """Replaces half a character, as JavaScript cuts them, by U+FFFD: UTF-8 cannot hold it."""
     text = json.dumps(event, ensure_ascii=False).encode("utf-16", "surrogatepass")
     whole: Event = json.loads(text.decode("utf-16", "replace"))
     return whole

@@ -1,4 +1,4 @@
-"""`install-hooks` and `uninstall-hooks`: agents post by themselves, everything else stays."""
+"""`install-hooks` and `uninstall-hooks`: change an agent's settings and nothing else in them."""
 
 import copy
 import ipaddress
@@ -10,40 +10,37 @@ import click
 from app.cli.agent_hooks import AGENTS, handlers, is_ours, plugin, settings_path
 from app.cli.credentials import DEFAULT_URL, load_credentials
 from app.cli.output import json_option, print_json
-from app.cli.settings_file import SettingsFile
-from app.errors import Invalid
+from app.cli.settings_file import SettingsFile, Unreadable
 
 _agent = click.argument("agent", type=click.Choice(AGENTS))
 _where = click.option(
-    "--project/--user", default=False, help="This folder's settings, or the user's (default)."
+    "--project/--user",
+    default=False,
+    help="Change this folder's settings, or yours (default).",
 )
 
 
 @click.command("install-hooks")
 @_agent
 @_where
-@click.option("--http", is_flag=True, help="Claude Code posts itself, to a server on this machine.")
-@click.option("--print", "prints", is_flag=True, help="Only print what belongs into the settings.")
+@click.option(
+    "--http", is_flag=True, help="Claude Code posts by itself, to a server on this machine."
+)
+@click.option("--print", "prints", is_flag=True, help="Print the settings to add; change nothing.")
 @json_option
 def install_hooks(agent: str, *, project: bool, http: bool, prints: bool, as_json: bool) -> None:
-    """Let AGENT post its events. Other settings and hooks stay as they are."""
+    """Install hooks that post AGENT's events. Other settings and hooks stay as they are."""
     url = _loopback_url(agent) if http else None
-    path = settings_path(agent, project=project)
+    if prints:
+        _print(agent, url, project=project)
+        return
+    file = SettingsFile(settings_path(agent, project=project))
     if agent == "opencode":
         after = plugin(project=project).encode()
-        if prints:
-            click.echo(after, nl=False)
-            return
-        file = SettingsFile(path)
         fresh = file.before is None
     else:
-        groups = handlers(agent, url, project=project)
-        if prints:
-            print_json({"hooks": groups})
-            return
-        file = SettingsFile(path)
         before = file.document()
-        merged = _with_ours(before, agent, groups)
+        merged = _with_ours(before, agent, handlers(agent, url, project=project))
         fresh = _without_ours(before, agent) == before
         after = (file.before or b"") if merged == before else file.rendered(merged)
     changed = after != file.before
@@ -57,19 +54,26 @@ def install_hooks(agent: str, *, project: bool, http: bool, prints: bool, as_jso
 @_where
 @json_option
 def uninstall_hooks(agent: str, *, project: bool, as_json: bool) -> None:
-    """Take our hooks out again: the old file when nobody edited it since, else only ours."""
+    """Remove the hooks of install-hooks. A file not edited since gets its old content back."""
     file = SettingsFile(settings_path(agent, project=project))
     changed = file.before is not None and (file.restore() or _remove(agent, file))
     _tell(agent, file, "removed from" if changed else "not in", changed, as_json=as_json)
 
 
 def installed(agent: str, *, project: bool) -> bool:
-    """Raises Invalid for settings that cannot be read."""
+    """Whether the agent has our hooks. Raises Unreadable for settings that cannot be read."""
     file = SettingsFile(settings_path(agent, project=project))
     if agent == "opencode":
         return file.before is not None
     document = file.document()
     return _without_ours(document, agent) != document
+
+
+def _print(agent: str, url: str | None, *, project: bool) -> None:
+    if agent == "opencode":
+        click.echo(plugin(project=project), nl=False)
+    else:
+        print_json({"hooks": handlers(agent, url, project=project)})
 
 
 def _tell(agent: str, file: SettingsFile, what: str, changed: bool, *, as_json: bool) -> None:
@@ -95,9 +99,9 @@ def _loopback_url(agent: str) -> str:
 
 
 def _remove(agent: str, file: SettingsFile) -> bool:
-    """From a file that others have edited."""
+    """Removes our hooks from a file that was edited since they were installed."""
     if agent == "opencode":
-        raise Invalid.field(str(file.path), "was edited since; remove it by hand")
+        raise Unreadable(f"{file.path} was edited since it was installed; remove it by hand")
     before = file.document()
     after = _without_ours(before, agent)
     if after == before:
@@ -119,7 +123,7 @@ def _with_ours(
 
 
 def _replaced(existing: list[Any], agent: str, handler: dict[str, Any]) -> bool:
-    """Ours is there already, perhaps of another version: it keeps its place."""
+    """Replaces our hook, perhaps of another version, where it stands. False when there is none."""
     for group in existing:
         hooks = _handlers(group)
         for index, old in enumerate(hooks):
@@ -132,10 +136,10 @@ def _replaced(existing: list[Any], agent: str, handler: dict[str, Any]) -> bool:
 def _groups(document: dict[str, Any], event: str) -> list[Any]:
     hooks = document.get("hooks", {})
     if not isinstance(hooks, dict):
-        raise Invalid.field("hooks", "is not a JSON object; nothing was changed")
+        raise Unreadable("`hooks` in the settings is not a JSON object; nothing was changed")
     groups = hooks.get(event, [])
     if not isinstance(groups, list):
-        raise Invalid.field(f"hooks.{event}", "is not a list; nothing was changed")
+        raise Unreadable(f"`hooks.{event}` in the settings is not a list; nothing was changed")
     return groups
 
 

@@ -1,4 +1,4 @@
-"""`instances`: long-running agents, from a terminal."""
+"""`instances`: long-running agents and how to resume their work."""
 
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from app.cli.output import (
     page_options,
     print_json,
     print_table,
-    printable,
+    print_text,
     show_fields,
     show_page,
     when,
@@ -23,7 +23,7 @@ from app.schemas.continuity import InstanceStatus
 
 @click.group()
 def instances() -> None:
-    """Long-running agents and how to go on with their work."""
+    """Long-running agents and how to resume their work."""
 
 
 @instances.command("list")
@@ -34,7 +34,7 @@ def instances() -> None:
 def list_instances(
     project: str | None, status: tuple[str, ...], limit: int, cursor: str | None, *, as_json: bool
 ) -> None:
-    """The newest instances first."""
+    """List instances, newest first."""
     parameters = {"project": project, "status": list(status), "limit": limit, "cursor": cursor}
     page = request("GET", "/api/instances", params=given(parameters))
     columns = ["instance_id", "status", "project", "context_percent", "current_epic"]
@@ -46,7 +46,7 @@ def list_instances(
 @click.argument("instance_id")
 @json_option
 def show_instance(instance_id: str, *, as_json: bool) -> None:
-    """One instance, by its id or the beginning of it."""
+    """Show an instance, by its id or the beginning of it."""
     show_fields(request("GET", f"/api/instances/{quote(instance_id, safe='')}"), as_json=as_json)
 
 
@@ -55,7 +55,7 @@ def show_instance(instance_id: str, *, as_json: bool) -> None:
 @page_options
 @json_option
 def show_timeline(instance_id: str, limit: int, cursor: str | None, *, as_json: bool) -> None:
-    """Events, commands and checkpoints of an instance, newest first."""
+    """List an instance's events, commands and checkpoints, newest first."""
     path = f"/api/instances/{quote(instance_id, safe='')}/timeline"
     page = request("GET", path, params=given({"limit": limit, "cursor": cursor}))
     rows = [(when(row["at"]), row["kind"], _what(row)) for row in page["data"]]
@@ -66,7 +66,7 @@ def show_timeline(instance_id: str, limit: int, cursor: str | None, *, as_json: 
 @click.argument("hint", required=False)
 @json_option
 def resume_instance(hint: str | None, *, as_json: bool) -> None:
-    """What to know to go on with an interrupted instance.
+    """Show what is needed to resume an interrupted instance.
 
     HINT is its id, 4–6 characters of the id's end, its epic or its project; without one it is the
     instance that fell silent last.
@@ -75,8 +75,8 @@ def resume_instance(hint: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     elif answer["handoff"]:
-        click.echo(printable(answer["handoff"]["instructions"]), nl=False)
-        click.echo(f"\nconfidence: {answer['handoff']['confidence']} %")
+        print_text(answer["handoff"]["instructions"])
+        print_text(f"confidence: {answer['handoff']['confidence']} %")
     else:
         columns = ["instance_id", "project", "current_epic", "status", "silent_seconds"]
         print_table(columns, [[row[name] for name in columns] for row in answer["choices"]])

@@ -1,4 +1,4 @@
-"""Results that are not posted yet, where the next run finds them."""
+"""Results that have not been posted yet, kept where the next run finds them."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class KeptResult(msgspec.Struct, kw_only=True):
         return _folder() / f"{self.session_id}-{self.interaction_id}.json"
 
     def save(self) -> None:
-        """Readable by nobody else: output may hold what redaction has yet to see."""
+        """In a file that only this user can read: redaction has not seen the output yet."""
         write_secret(self.path, msgspec.json.encode(self).decode())
 
     def discard(self) -> None:
@@ -27,17 +27,18 @@ class KeptResult(msgspec.Struct, kw_only=True):
 
 
 def find_kept(url: str, session_id: int) -> list[KeptResult]:
-    """Those of this server and session, oldest first. Raises OSError naming a file that is none."""
+    """Results for this server and session, oldest first. Raises OSError, naming the file, when one
+    cannot be read."""
     found = []
     for path in sorted(_folder().glob(f"{session_id}-*.json")):
         try:
             kept = msgspec.json.decode(path.read_bytes(), type=KeptResult)
         except msgspec.DecodeError as error:
-            raise OSError(f"{path} is no result: {error}") from None
+            raise OSError(f"{path} is not a kept result: {error}") from None
         if kept.url == url:
             found.append(kept)
     return found
 
 
 def _folder() -> Path:
-    return state_folder() / "results"
+    return Path(state_folder(), "results")

@@ -1,4 +1,4 @@
-"""For commands on the machine of the database: which database, and how to reach it."""
+"""Access to the database for the commands that run beside it."""
 
 import asyncio
 import os
@@ -26,14 +26,15 @@ data_dir_option = click.option(
 
 
 def bin_dir() -> Path | None:
-    """Other PostgreSQL programs than those of the installed wheel."""
+    """The folder of PostgreSQL's programs, when not those of the installed wheel."""
     configured = os.environ.get("PG_BINDIR")
     return Path(configured) if configured else None
 
 
 @contextmanager
 def database_settings(data_dir: Path) -> Iterator[Settings]:
-    """DATABASE_URL when it is set; otherwise the embedded PostgreSQL, started if need be."""
+    """Settings for DATABASE_URL when it is set, otherwise for the embedded PostgreSQL, started if
+    it is not running."""
     if os.environ.get("DATABASE_URL"):
         yield from_environment()
         return
@@ -44,7 +45,7 @@ def database_settings(data_dir: Path) -> Iterator[Settings]:
 def with_database(
     data_dir: Path, action: Callable[[Database], Awaitable[Answer]], *, migrated: bool = True
 ) -> Answer:
-    """Runs the action. Raises Unavailable when the schema is not the one this version needs."""
+    """Runs the action. Raises Unavailable when this version needs another schema."""
 
     async def run(settings: Settings) -> Answer:
         database = Database(settings)

@@ -1,10 +1,9 @@
-"""`orchestrations` and `decisions`: what agents do together, and what waits for a person."""
+"""`orchestrations` and `decisions`: agents working together, and approvals they wait for."""
 
 from typing import Any, get_args
 from uuid import UUID
 
 import click
-from rich.console import Console
 
 from app.cli.client import request
 from app.cli.output import (
@@ -12,9 +11,8 @@ from app.cli.output import (
     given,
     json_option,
     page_options,
-    plain,
     print_json,
-    printable,
+    print_text,
     show_page,
     when,
 )
@@ -23,13 +21,13 @@ from app.schemas.orchestrations import DecisionStatus, OrchestrationStatus
 
 @click.group()
 def orchestrations() -> None:
-    """Multi-agent orchestrations."""
+    """Orchestrations of several agents."""
 
 
 @orchestrations.command("list")
 @click.option("--status", type=choice(OrchestrationStatus), multiple=True)
 @click.option("--type", "session_type", help="Such as venture_workflow.")
-@click.option("--agent", type=click.UUID, help="Only those it takes part in.")
+@click.option("--agent", type=click.UUID, help="Only orchestrations this agent takes part in.")
 @page_options
 @json_option
 def list_orchestrations(
@@ -41,7 +39,7 @@ def list_orchestrations(
     *,
     as_json: bool,
 ) -> None:
-    """The last created first."""
+    """List orchestrations, newest first."""
     parameters: dict[str, Any] = {
         "status": list(status),
         "type": session_type,
@@ -70,7 +68,7 @@ def list_orchestrations(
 @click.argument("orchestration_id", type=click.UUID)
 @json_option
 def show_orchestration(orchestration_id: UUID, *, as_json: bool) -> None:
-    """One orchestration with how it performs."""
+    """Show an orchestration and its performance."""
     _show(request("GET", f"/api/orchestrations/{orchestration_id}"), as_json=as_json)
 
 
@@ -79,7 +77,7 @@ def show_orchestration(orchestration_id: UUID, *, as_json: bool) -> None:
 @page_options
 @json_option
 def list_actions(orchestration_id: UUID, limit: int, cursor: str | None, *, as_json: bool) -> None:
-    """Its actions, the last created first."""
+    """List an orchestration's actions, newest first."""
     path = f"/api/orchestrations/{orchestration_id}/actions"
     page = request("GET", path, params=given({"limit": limit, "cursor": cursor}))
     columns = ["id", "status", "event", "name", "priority", "critical", "retries", "agent"]
@@ -107,10 +105,10 @@ def _add_verb(verb: str, text: str) -> None:
         _show(request("POST", f"/api/orchestrations/{orchestration_id}/{verb}"), as_json=as_json)
 
 
-_add_verb("start", "Stamp the beginning; agents do it with their first action.")
-_add_verb("pause", "Let nothing new start.")
-_add_verb("resume", "Go on after a pause.")
-_add_verb("complete", "End it well; refused while decisions are pending.")
+_add_verb("start", "Mark as started; the first action of an agent does so too.")
+_add_verb("pause", "Keep new actions from starting.")
+_add_verb("resume", "Continue after a pause.")
+_add_verb("complete", "Mark as complete; refused while decisions are pending.")
 
 
 @orchestrations.command("fail")
@@ -118,24 +116,24 @@ _add_verb("complete", "End it well; refused while decisions are pending.")
 @click.option("--message", required=True, help="What went wrong.")
 @json_option
 def fail_orchestration(orchestration_id: UUID, message: str, *, as_json: bool) -> None:
-    """End it as failed."""
+    """Mark as failed."""
     path = f"/api/orchestrations/{orchestration_id}/fail"
     _show(request("POST", path, json={"message": message}), as_json=as_json)
 
 
 @orchestrations.command("cancel")
 @click.argument("orchestration_id", type=click.UUID)
-@click.option("--reason", help="Why.")
+@click.option("--reason", help="The reason.")
 @json_option
 def cancel_orchestration(orchestration_id: UUID, reason: str | None, *, as_json: bool) -> None:
-    """End it before its time."""
+    """Cancel an orchestration."""
     path = f"/api/orchestrations/{orchestration_id}/cancel"
     _show(request("POST", path, json={"reason": reason}), as_json=as_json)
 
 
 @click.group()
 def decisions() -> None:
-    """What waits for your approval."""
+    """Actions that wait for approval."""
 
 
 @decisions.command("list")
@@ -148,7 +146,7 @@ def decisions() -> None:
 @page_options
 @json_option
 def list_decisions(status: str, limit: int, cursor: str | None, *, as_json: bool) -> None:
-    """The last requested first."""
+    """List decisions, the latest request first."""
     wanted = None if status == "all" else status
     parameters = given({"status": wanted, "limit": limit, "cursor": cursor})
     page = request("GET", "/api/decisions", params=parameters)
@@ -171,13 +169,13 @@ def list_decisions(status: str, limit: int, cursor: str | None, *, as_json: bool
 @click.option("--note", help="Kept with the decision.")
 @json_option
 def approve_decision(decision_id: UUID, note: str | None, *, as_json: bool) -> None:
-    """Let the action start."""
+    """Allow the action to start."""
     _decide(decision_id, "approve", note, as_json=as_json)
 
 
 @decisions.command("reject")
 @click.argument("decision_id", type=click.UUID)
-@click.option("--note", required=True, help="Why.")
+@click.option("--note", required=True, help="The reason.")
 @json_option
 def reject_decision(decision_id: UUID, note: str, *, as_json: bool) -> None:
     """Cancel the action."""
@@ -189,21 +187,20 @@ def _decide(decision_id: UUID, verb: str, note: str | None, *, as_json: bool) ->
     if as_json:
         print_json(decided)
         return
-    click.echo(printable(f"{decided['status']}: {decided['action']['event_type']}"))
+    print_text(f"{decided['status']}: {decided['action']['event_type']}")
 
 
 def _show(row: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(row)
         return
-    console = Console()
-    console.print(plain(f"{row['session_id']}  {row['session_status']}", style="bold"))
+    print_text(f"{row['session_id']}  {row['session_status']}", bold=True)
     for name in ("session_type", "objective", "started_at", "completed_at", "failed_at"):
         if row[name] is not None:
-            console.print(plain(f"  {name}: {row[name]}"))
+            print_text(f"  {name}: {row[name]}")
     performance = row["performance_summary"]
     counts = ", ".join(f"{n} {name}" for name, n in performance["actions"].items() if n)
-    console.print(plain(f"  actions: {counts or 'none'}"))
+    print_text(f"  actions: {counts or 'none'}")
     for entry in row["error_log"]:
         what = entry.get("message") or entry.get("reason") or ""
-        console.print(plain(f"  {when(entry['at'])} {entry['kind']}: {what}"))
+        print_text(f"  {when(entry['at'])} {entry['kind']}: {what}")

@@ -1,22 +1,27 @@
-"""Tables for people, JSON for programs."""
+"""Tables for people, JSON for programs, and one form of complaint.
 
+What agents wrote is shown as it is, except that control characters are spelled out: they must not
+steer a terminal.
+"""
+
+import json
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, get_args
+from unicodedata import combining, east_asian_width
 
 import click
-import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from app.schemas.base import MAX_BIGINT
+MAX_BIGINT = 2**63 - 1
+_GAP = 2
+_NARROWEST_COLUMN = 8
+_CONTROLS = {code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160))}
+_IN_TEXT = {code: escape for code, escape in _CONTROLS.items() if chr(code) not in "\n\t"}
+# JSON escapes the other control characters itself.
+_IN_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-_CONTROL = {
-    code: f"\\u{code:04x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
-}
-
 ROW_ID = click.IntRange(1, MAX_BIGINT)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -27,55 +32,79 @@ def choice(literal: Any) -> click.Choice[str]:
 
 
 def page_options(command: Command) -> Command:
-    """`--limit` and `--cursor`."""
-    cursor = click.option("--cursor", help="The next_cursor of the page before.")
+    """Adds `--limit` and `--cursor`."""
+    cursor = click.option("--cursor", help="Next page: the cursor printed below the previous one.")
     size = click.IntRange(1, 100)
-    return click.option("--limit", type=size, default=20, show_default=True)(cursor(command))
+    limit = click.option("--limit", type=size, default=20, show_default=True, help="Rows a page.")
+    return limit(cursor(command))
+
+
+def encode_anything() -> None:
+    """Lets no character end a command: what the terminal's encoding lacks is spelled out."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def complain(message: str) -> None:
+    """Prints one line to stderr, in the form that every error of every command has."""
+    click.echo(f"agent-sessions: {printable(' '.join(message.split()))}", err=True)
 
 
 def print_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    click.echo(json_text(value, indent=2))
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Valid JSON in any encoding of the output."""
+    is_unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    text = json.dumps(value, indent=indent, ensure_ascii=not is_unicode, default=_plain)
+    return text.translate(_IN_JSON)
 
 
 def printable(text: str) -> str:
-    """Control characters spelled out: what an agent wrote must not steer the terminal."""
-    return text.translate(_CONTROL)
+    """Control characters spelled out, except line breaks and tabs."""
+    return text.translate(_IN_TEXT)
 
 
-def plain(text: str, style: str = "") -> Text:
-    """Shown as it is: rich would take brackets for markup and `:ok:` for an emoji."""
-    return Text(printable(text), style=style)
+def print_text(text: str, **style: Any) -> None:
+    """One or several lines, at full width."""
+    click.echo(click.style(printable(text), **style))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(plain("" if cell is None else str(cell)) for cell in row))
-    Console().print(table)
+    """A row a line. Only a terminal that is too narrow shortens cells, the widest first."""
+    table = [list(columns), *([_cell_text(value) for value in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    if sys.stdout.isatty():
+        _narrow(widths, shutil.get_terminal_size().columns)
+    for number, row in enumerate(table):
+        cells = [_fitted(text, width) for text, width in zip(row, widths, strict=True)]
+        click.echo(click.style((" " * _GAP).join(cells).rstrip(), bold=not number))
 
 
 def show_page(page: Any, columns: list[str], rows: list[Any], *, as_json: bool) -> None:
-    """The page as the server sent it, or as a table that says how to go on."""
+    """The page as the server sent it, or as a table that says how to get the next one."""
     if as_json:
         print_json(page)
         return
     print_table(columns, rows)
     if page["next_cursor"]:
-        click.echo(f"more: --cursor {page['next_cursor']}")
+        print_text(f"more: --cursor {page['next_cursor']}")
 
 
 def show_fields(row: dict[str, Any], *, as_json: bool) -> None:
-    """Those that say something, one a line."""
+    """The fields that have a value, one a line."""
     if as_json:
         print_json(row)
         return
     for name, value in row.items():
         if value not in (None, {}):
-            click.echo(printable(f"{name}: {value}"))
+            print_text(f"{name}: {value}")
 
 
 def given(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Those that were given."""
+    """The parameters that were given."""
     return {name: value for name, value in parameters.items() if value not in (None, [])}
 
 
@@ -84,6 +113,40 @@ def when(instant: str | None) -> str:
 
 
 def cell(value: Any) -> str:
+    """A value in one line of a table."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value).partition("\n")[0]
+
+
+def _cell_text(value: object) -> str:
+    return "" if value is None else " ".join(str(value).splitlines()).translate(_CONTROLS)
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+
+
+def _narrow(widths: list[int], available: int) -> None:
+    excess = sum(widths) + _GAP * (len(widths) - 1) - available
+    while excess > 0 and (widest := max(widths)) > _NARROWEST_COLUMN:
+        widths[widths.index(widest)] -= 1
+        excess -= 1
+
+
+def _fitted(text: str, width: int) -> str:
+    if _width(text) > width:
+        while _width(text) >= width:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - _width(text))
+
+
+def _plain(value: Any) -> Any:
+    """What the commands on the server's machine show: structs, times, UUIDs."""
+    import msgspec  # noqa: PLC0415 - answers of a server need none
+
+    return msgspec.to_builtins(value)

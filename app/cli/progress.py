@@ -1,4 +1,4 @@
-"""What a person sees while a command runs. All but the command's own output goes to stderr."""
+"""What `run` shows while a command runs; all but the command's own output goes to stderr."""
 
 import sys
 import time
@@ -19,13 +19,13 @@ def say(text: str, prefix: str = "") -> None:
 
 
 def visible(text: str) -> str:
-    """Control characters spelled out: a command must not hide from whoever confirms it."""
+    """Spells out control and invisible characters, so that no part of a command is hidden from the
+    person who confirms it."""
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\u{ord(c):04x}" for c in text)
 
 
 class Progress:
-    """Passes the command's output on, and shows below it how long the command has been running;
-    the latter only to a terminal."""
+    """Passes the command's output on, and shows how long it has been running to a terminal."""
 
     def __init__(self, step: str, *, streams: bool) -> None:
         self._step = step

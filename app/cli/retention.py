@@ -1,4 +1,4 @@
-"""`retention`: on the server's machine, for every account, without a token."""
+"""`retention`: runs on the server's machine, for every account, and needs no token."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from app.cli.output import json_option, print_json, print_table
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Count what would be removed; remove nothing.")
 @data_dir_option
 @json_option
 def retention(data_dir: Path, *, dry_run: bool, as_json: bool) -> None:
-    """Remove what closed instances left behind, once it is old enough."""
+    """Remove expired data of closed instances."""
     removed = with_database(data_dir, lambda database: jobs.retain(database, dry_run=dry_run))
     if as_json:
         rows = [

@@ -1,7 +1,7 @@
-"""`run`: carry out a session's commands on this machine, until it has ended.
+"""`run`: runs a session's commands on this machine until the session has ended.
 
-The result of a command is on disk before it is posted: killed in between, the next run posts it.
-Interrupted while a command runs, nothing is posted and the command stays pending.
+The result of a command is on disk before it is posted; if the process is killed in between, the
+next run posts it. A command that is interrupted stays pending, and nothing is posted.
 """
 
 import signal
@@ -11,12 +11,11 @@ from types import FrameType
 from typing import Any
 
 import click
-import msgspec
 
-from app.cli.client import Refused, code_of, post_patiently, reason, require_credentials
+from app.cli.client import Refused, post_patiently, require_credentials
 from app.cli.execution import execute
 from app.cli.kept_results import KeptResult, find_kept
-from app.cli.output import ROW_ID, json_option
+from app.cli.output import ROW_ID, json_option, json_text
 from app.cli.progress import Progress, say, visible
 
 INTERRUPTED = 130
@@ -31,21 +30,21 @@ PROMPT_LINES = 20
     "folder",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     default=Path(),
-    help="Folder to run them in.  [default: the current one]",
+    help="Folder to run the commands in.  [default: the current one]",
 )
 @json_option
 def run(session_id: int, folder: Path, *, yes: bool, as_json: bool) -> None:
-    """Run a session's commands here, one after the other. Exits 0 when it is complete, 1 when it
-    has failed, 130 when interrupted; the command is then still to be done.
+    """Run a session's commands on this machine, one after the other.
 
-    The commands come from the server and run as you.
+    Exits 0 when the session is complete, 1 when it has failed, 130 when interrupted: the command
+    then stays pending. The commands come from the server and run with your permissions.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         status = Runner(session_id, folder, yes=yes, as_json=as_json).run()
     except KeyboardInterrupt:
-        say("\nstopped; run the session again to go on from here")
+        say("\nstopped; run the session again to resume here")
         sys.exit(INTERRUPTED)
     sys.exit(0 if status == "complete" else 1)
 
@@ -59,16 +58,17 @@ class Runner:
         self._as_json = as_json
 
     def run(self) -> str:
-        """How the session ended. Raises Refused, Abort when a person does not want a command."""
+        """Returns the status the session ended with. Raises Refused, and Abort when a person
+        declines a command."""
         status = self._post_kept()
         while status == "active":
             response = post_patiently(f"{self._path}/next-command")
-            if code_of(response) == "session_ended":
+            if response.code == "session_ended":
                 status = response.json()["session_status"]
                 self._print({"session_status": status})
                 break
             if not response.is_success:
-                raise Refused(reason(response))
+                raise Refused(response.reason)
             status = self._carry_out(response.json())
         say(f"session {self._session_id} is {status}")
         return status
@@ -113,15 +113,15 @@ class Runner:
         return {"status": "ok" if done.code == 0 else "error", **done._asdict()}
 
     def _post(self, kept: KeptResult) -> str:
-        """The session's status, as far as the answer tells. A result that somebody else gave first
+        """Returns the session's status. When another process has posted a result first, that one
         stands."""
         path = f"{self._path}/interactions/{kept.interaction_id}/result"
         response = post_patiently(path, json=kept.result)
-        if code_of(response) in {"already_completed", "not_found"}:
-            say(f"{kept.step}: {reason(response)} This one is dropped.")
+        if response.code in {"already_completed", "not_found"}:
+            say(f"{kept.step}: {response.reason} This result is dropped.")
             return "active"
         if not response.is_success:
-            raise Refused(f"{reason(response)} The result is kept in {kept.path}")
+            raise Refused(f"{response.reason} The result is kept in {kept.path}")
         answer = response.json()
         self._print(answer)
         result = answer["interaction"]["result"]
@@ -132,7 +132,7 @@ class Runner:
 
     def _print(self, document: dict[str, Any]) -> None:
         if self._as_json:
-            click.echo(msgspec.json.encode(document))
+            click.echo(json_text(document))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""`runs`: what jobs did on devices, from a terminal."""
+"""`runs`: evidence of what jobs did on devices."""
 
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from app.cli.output import (
     json_option,
     page_options,
     print_json,
-    printable,
+    print_text,
     show_page,
     when,
 )
@@ -30,13 +30,17 @@ _REPORTS = (
 
 @click.group()
 def runs() -> None:
-    """Evidence of what orchestrated jobs did."""
+    """Runs: evidence of what jobs did on devices."""
 
 
 @runs.command("list")
 @click.option("--device", help="The id of a device.")
 @click.option("--nature", help="The id of a nature, such as transform-csv.")
-@click.option("--finished/--running", default=None, help="Only those that are, or are not, over.")
+@click.option(
+    "--finished/--running",
+    default=None,
+    help="Only runs that have ended, or that are still running.",
+)
 @page_options
 @json_option
 def list_runs(
@@ -48,7 +52,7 @@ def list_runs(
     *,
     as_json: bool,
 ) -> None:
-    """The last started first."""
+    """List runs, the latest start first."""
     parameters = {
         "device": device,
         "nature": nature,
@@ -78,23 +82,23 @@ def list_runs(
 @click.argument("run_id")
 @json_option
 def show_run(run_id: str, *, as_json: bool) -> None:
-    """One run as Markdown, or its fields as JSON."""
+    """Show a run as Markdown, or its fields as JSON."""
     path = f"/api/runs/{quote(run_id, safe='')}"
     if as_json:
         print_json(request("GET", path))
         return
-    click.echo(printable(request_text(f"{path}/report.md")), nl=False)
+    print_text(request_text(f"{path}/report.md").removesuffix("\n"))
 
 
 @runs.command("report")
 @click.argument("name", type=click.Choice(_REPORTS))
-@click.option("--run", "run_id", help="Only about this run.")
+@click.option("--run", "run_id", help="Only this run.")
 @page_options
 @json_option
 def report_runs(
     name: str, run_id: str | None, limit: int, cursor: str | None, *, as_json: bool
 ) -> None:
-    """One of the reports, as a table."""
+    """Show one of the reports as a table."""
     parameters = given({"run": run_id, "limit": limit, "cursor": cursor})
     page = request("GET", f"/api/runs/reports/{name}", params=parameters)
     columns = list(page["data"][0]) if page["data"] else []

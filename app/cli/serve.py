@@ -1,4 +1,4 @@
-"""`serve`: from an empty folder to a listening server."""
+"""`serve`: sets up the database if need be, and runs the server."""
 
 import asyncio
 import http.client
@@ -40,7 +40,7 @@ READY_SECONDS = 60
     help="DATABASE_URL is a transaction-mode pool; DATABASE_DIRECT_URL is PostgreSQL itself.",
 )
 def serve(host: str, port: int, data_dir: Path, workers: int, *, pgbouncer: bool) -> None:
-    """Migrate, create the first account on an empty database, and serve."""
+    """Migrate the database, create the first account in an empty one, and serve."""
     if pgbouncer:
         os.environ["AGENT_SESSIONS_PGBOUNCER"] = "1"
     # uvicorn raises the signal again when it has shut down: PostgreSQL is still to be stopped then.

@@ -1,4 +1,4 @@
-"""Changes to a settings file that belongs to somebody else, and the way back."""
+"""Changes to a settings file that belongs to an agent, and how they are taken back."""
 
 import hashlib
 import json
@@ -8,35 +8,48 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.credentials import make_folder, state_folder, write_secret
-from app.errors import Invalid
 
 _INDENT = re.compile(r"^\s*[{\[]\r?\n([ \t]+)")
 _BOM = "\ufeff"
+_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|(//|/\*)')
+
+
+class Unreadable(OSError):
+    """A settings file that could not be written back as it was meant."""
 
 
 class SettingsFile:
-    """`before` is None when there is no such file. A link is followed, never replaced."""
+    """`before` is None when there is no such file. A symbolic link is followed, never replaced."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._target = path.resolve()
         self.before = self._target.read_bytes() if self._target.exists() else None
         name = hashlib.sha256(str(self._target).encode()).hexdigest()[:16]
-        self._record = state_folder() / "hooks" / f"{name}.json"
+        self._record_name = f"{name}.json"
+
+    @property
+    def _record(self) -> Path:
+        return Path(state_folder(), "hooks", self._record_name)
 
     def document(self) -> dict[str, Any]:
-        """Raises Invalid for what could not be written back as it was meant."""
+        """Raises Unreadable for a file that could not be written back as it was meant."""
+        text = ""
         try:
             text = (self.before or b"").decode("utf-8-sig")
             parsed = json.loads(text, object_pairs_hook=_unique) if text.strip() else {}
         except ValueError as error:
-            raise Invalid.field(str(self.path), f"is not valid JSON ({error})") from None
+            if any(match[1] for match in _COMMENT.finditer(text)):
+                raise Unreadable(
+                    f"{self.path} has comments, which would be lost; add by hand what --print shows"
+                ) from None
+            raise Unreadable(f"{self.path} is not valid JSON ({error})") from None
         if not isinstance(parsed, dict):
-            raise Invalid.field(str(self.path), "is not a JSON object")
+            raise Unreadable(f"{self.path} is not a JSON object")
         return parsed
 
     def rendered(self, document: dict[str, Any]) -> bytes:
-        """In the style the file has: indentation, line ends, byte order mark."""
+        """Encodes the document in the file's style: indentation, line ends, byte order mark."""
         before = (self.before or b"").decode()
         indent = _INDENT.match(before.removeprefix(_BOM))
         text = json.dumps(document, indent=indent[1] if indent else 2, ensure_ascii=False)
@@ -47,7 +60,8 @@ class SettingsFile:
         return (_BOM * before.startswith(_BOM) + text).encode()
 
     def write(self, after: bytes, *, fresh: bool) -> None:
-        """Remembers what was there; when not `fresh`, what was there before our first change."""
+        """Remembers the previous content for `restore`; unless `fresh`, the one before our first
+        change."""
         record = self._recorded()
         if fresh or record is None:
             original = None if self.before is None else self.before.hex()
@@ -59,7 +73,7 @@ class SettingsFile:
         self._replace(after)
 
     def restore(self) -> bool:
-        """Byte for byte what was there before us. False when somebody edited it since."""
+        """Brings back the original bytes. Returns False when the file was edited since."""
         record = self._recorded()
         if record is None or not record["known"] or record["written"] != _digest(self.before):
             return False
@@ -74,7 +88,7 @@ class SettingsFile:
         self._record.unlink(missing_ok=True)
 
     def write_edited(self, after: bytes) -> None:
-        """What is left once ours is out of a file that others have edited."""
+        """Writes a file that was edited since our change, without our hooks."""
         self._replace(after)
         self.forget()
 
@@ -89,8 +103,8 @@ class SettingsFile:
         write_secret(self._record, json.dumps({"path": str(self._target), **record}))
 
     def _replace(self, content: bytes) -> None:
-        """Whole or not at all, with the permissions it had."""
-        make_folder(self._target.parent, mode=0o755)  # what lies there, the agent runs
+        """Replaces the file in one step and keeps its permissions."""
+        make_folder(self._target.parent, mode=0o755)  # the agent may run as another user
         temporary = self._target.with_name(f".{self._target.name}.{os.getpid()}")
         mode = self._target.stat().st_mode & 0o777 if self._target.exists() else 0o600
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -104,7 +118,7 @@ def _digest(content: bytes | None) -> str | None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key that is there twice would silently be lost."""
+    """Raises ValueError for a repeated key, of which one value would silently be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key is there twice")

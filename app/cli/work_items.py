@@ -1,4 +1,4 @@
-"""`work-items`, `claims` and `tracks`: what there is to do, and who does it."""
+"""`work-items`, `claims` and `tracks`: the work, and which agent holds it."""
 
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from app.cli.output import (
     json_option,
     page_options,
     print_json,
-    printable,
+    print_text,
     show_fields,
     show_page,
     when,
@@ -24,7 +24,7 @@ from app.schemas.fleet import Availability, WorkItemStatus
 
 @click.group("work-items")
 def work_items() -> None:
-    """What there is to do."""
+    """Work items: the work that agents claim."""
 
 
 @work_items.command("list")
@@ -40,7 +40,7 @@ def list_work_items(
     *,
     as_json: bool,
 ) -> None:
-    """What can be done next comes first."""
+    """List work items, claimable ones first."""
     parameters: dict[str, Any] = {
         "availability": list(availability),
         "track": track,
@@ -68,10 +68,10 @@ def list_work_items(
 @click.option("--title", required=True)
 @click.option("--description")
 @track_option
-@click.option("--rank", "sequence_rank", type=int, help="The lowest comes first.")
+@click.option("--rank", "sequence_rank", type=int, help="The lowest rank comes first.")
 @json_option
 def create_work_item(key: str, *, as_json: bool, **fields: Any) -> None:
-    """Add one."""
+    """Create a work item."""
     answer = request("POST", "/api/work-items", json={"key": key, **given(fields)})
     show_fields(answer, as_json=as_json)
 
@@ -80,20 +80,22 @@ def create_work_item(key: str, *, as_json: bool, **fields: Any) -> None:
 @click.argument("key")
 @json_option
 def show_work_item(key: str, *, as_json: bool) -> None:
-    """One work item."""
+    """Show a work item."""
     show_fields(request("GET", _item(key)), as_json=as_json)
 
 
 @work_items.command("claim")
 @click.argument("key")
-@click.option("--session", "session_id", required=True, help="The agent's session id.")
-@click.option("--force", is_flag=True, help="Take it from a live agent; admins and owners only.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be answered.")
+@click.option("--agent", "session_id", required=True, help="The agent's key.")
+@click.option(
+    "--force", is_flag=True, help="Take the item from a live agent; admins and owners only."
+)
+@click.option("--dry-run", is_flag=True, help="Check whether it can be claimed; change nothing.")
 @json_option
 def claim_work_item(
     key: str, session_id: str, *, force: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Give it to an agent."""
+    """Claim a work item for an agent."""
     if not dry_run:
         body = {"session_id": session_id, "force": force}
         _show_granted(request("POST", f"{_item(key)}/claim", json=body), as_json=as_json)
@@ -105,25 +107,27 @@ def claim_work_item(
     click.echo("can be claimed" if answer["can_claim"] else "cannot be claimed")
     for kind in ("blocking_reasons", "warnings", "info"):
         for notice in answer[kind]:
-            click.echo(printable(f"  {notice['code']}: {notice['message']}"))
+            print_text(f"  {notice['code']}: {notice['message']}")
 
 
 @work_items.command("next")
-@click.option("--session", "session_id", required=True, help="The agent's session id.")
+@click.option("--agent", "session_id", required=True, help="The agent's key.")
 @track_option
 @json_option
 def claim_next_work_item(session_id: str, track: str | None, *, as_json: bool) -> None:
-    """Give the agent the best one that can be claimed."""
+    """Claim the best available work item for an agent."""
     body = given({"session_id": session_id, "track": track})
     _show_granted(request("POST", "/api/work-items/claim-next", json=body), as_json=as_json)
 
 
 @work_items.command("complete")
 @click.argument("key")
-@click.option("--token", "fencing_token", type=click.IntRange(min=1), help="Of the claim.")
+@click.option(
+    "--token", "fencing_token", type=click.IntRange(min=1), help="The claim's fencing token."
+)
 @json_option
 def complete_work_item(key: str, fencing_token: int | None, *, as_json: bool) -> None:
-    """It is done."""
+    """Mark a work item complete."""
     body = given({"fencing_token": fencing_token})
     show_fields(request("POST", f"{_item(key)}/complete", json=body), as_json=as_json)
 
@@ -135,14 +139,19 @@ def complete_work_item(key: str, fencing_token: int | None, *, as_json: bool) ->
 @click.option(
     "--status",
     type=choice(WorkItemStatus),
-    help="Done completes the claim on it, cancelled releases it, open makes it claimable again.",
+    help="Done completes its claim, cancelled releases it, open makes the item claimable again.",
 )
 @track_option
-@click.option("--rank", "sequence_rank", type=int, help="The lowest comes first.")
-@click.option("--ready/--not-ready", "is_ready", default=None, help="Whether it may come next.")
+@click.option("--rank", "sequence_rank", type=int, help="The lowest rank comes first.")
+@click.option(
+    "--ready/--not-ready",
+    "is_ready",
+    default=None,
+    help="Whether it may be claimed as the next one.",
+)
 @json_option
 def update_work_item(key: str, *, as_json: bool, **fields: Any) -> None:
-    """Change what is given, leave the rest."""
+    """Change a work item; what is not given stays."""
     show_fields(request("PATCH", _item(key), json=given(fields)), as_json=as_json)
 
 
@@ -151,7 +160,7 @@ def update_work_item(key: str, *, as_json: bool, **fields: Any) -> None:
 @click.argument("project_id", type=ROW_ID, required=False)
 @json_option
 def move_work_item(key: str, project_id: int | None, *, as_json: bool) -> None:
-    """To another project, or without PROJECT_ID to none; admins and owners only."""
+    """Move a work item to a project, or without PROJECT_ID to none; admins and owners only."""
     answer = request("POST", f"{_item(key)}/move", json={"project_id": project_id})
     show_fields(answer, as_json=as_json)
 
@@ -160,23 +169,23 @@ def move_work_item(key: str, project_id: int | None, *, as_json: bool) -> None:
 @click.argument("key")
 @json_option
 def delete_work_item(key: str, *, as_json: bool) -> None:
-    """With its claims and conflicts; not while somebody holds it."""
+    """Delete a work item with its claims and conflicts; refused while an agent holds it."""
     request("DELETE", _item(key))
     if as_json:
         print_json({"deleted": key})
     else:
-        click.echo(f"{key} is deleted")
+        print_text(f"{key} is deleted")
 
 
 @click.group()
 def claims() -> None:
-    """Who held what, and why no longer."""
+    """Claims on work items, current and released."""
 
 
 @claims.command("list")
 @click.option("--work-item")
-@click.option("--session", "session_id", help="Of this agent only.")
-@click.option("--live", is_flag=True, help="Only those that are not released.")
+@click.option("--agent", "session_id", help="Only claims of this agent, by its key.")
+@click.option("--live", is_flag=True, help="Only claims that are not released.")
 @page_options
 @json_option
 def list_claims(
@@ -188,7 +197,7 @@ def list_claims(
     live: bool,
     as_json: bool,
 ) -> None:
-    """The last claim first."""
+    """List claims, newest first."""
     parameters = {
         "work_item": work_item,
         "session_id": session_id,
@@ -217,14 +226,14 @@ def list_claims(
 @click.argument("claim_id", type=ROW_ID)
 @json_option
 def show_claim(claim_id: int, *, as_json: bool) -> None:
-    """One claim, to verify its fencing token."""
+    """Show a claim, to verify its fencing token."""
     show_fields(request("GET", f"/api/claims/{claim_id}"), as_json=as_json)
 
 
 @click.command()
 @json_option
 def tracks(*, as_json: bool) -> None:
-    """Where there is something to do in parallel."""
+    """List the tracks on which work can go on in parallel."""
     page = request("GET", "/api/tracks")
     names = ["status", "open_count", "claimed_count", "blocked_count", "next_item", "session_id"]
     columns = ["track", "status", "open", "claimed", "blocked", "next", "held by"]
@@ -244,6 +253,6 @@ def _show_granted(answer: Any, *, as_json: bool) -> None:
         click.echo("nothing to do")
         return
     claim = answer["claim"]
-    click.echo(f"{claim['work_item']}  token {claim['fencing_token']}  claim {claim['id']}")
+    print_text(f"{claim['work_item']}  token {claim['fencing_token']}  claim {claim['id']}")
     for warning in answer["warnings"]:
-        click.echo(printable(f"  {warning['code']}: {warning['message']}"))
+        print_text(f"  {warning['code']}: {warning['message']}")

@@ -77,7 +77,7 @@ def test_accounts_members_and_tokens(server: Server) -> None:
         if refused.returncode:
             break
     assert refused.returncode == 1
-    assert refused.stderr == "Error: A valid token is required.\n"
+    assert refused.stderr == "agent-sessions: A valid token is required.\n"
     missing = server.run(
         "member", "add", "--account", "999999", "--email", "x@y.z", "--role", "viewer", *folder
     )
@@ -195,7 +195,7 @@ def test_a_token_that_no_header_can_carry(server: Server) -> None:
         server.run("login", stdin="as_é\n"),
     ):
         assert done.returncode == 2
-        assert "is no token" in done.stderr
+        assert "is not a valid token" in done.stderr
         assert "Traceback" not in done.stderr
 
 

@@ -7,19 +7,19 @@ def test_a_fleet(server: Server) -> None:
     made = server.json("agents", "register", "a b", "--hostname", "box", "--pid", "7")
     assert (made["session_id"], made["pid"], made["status"]) == ("a b", 7, "idle")
     server.json("agents", "register", "c")
-    assert server.run("work-items", "next", "--session", "c").stdout == "nothing to do\n"
+    assert server.run("work-items", "next", "--agent", "c").stdout == "nothing to do\n"
     for key, rank in (("SD-1", "2"), ("SD-2", "1")):
         item = ("work-items", "create", key, "--title", f"Item {key}")
         server.json(*item, "--track", "A", "--rank", rank)
-    first = server.json("work-items", "next", "--session", "a b")
+    first = server.json("work-items", "next", "--agent", "a b")
     assert first["claim"]["work_item"] == "SD-2"
-    dry = server.run("work-items", "claim", "SD-2", "--session", "c", "--dry-run").stdout
+    dry = server.run("work-items", "claim", "SD-2", "--agent", "c", "--dry-run").stdout
     assert dry.startswith("cannot be claimed\n  already_claimed: The agent a b holds")
-    refused = server.run("work-items", "claim", "SD-2", "--session", "c")
-    assert (refused.returncode, refused.stderr[:30]) == (1, "Error: The agent a b holds the w"[:30])
-    second = server.run("work-items", "claim", "SD-1", "--session", "c")
+    refused = server.run("work-items", "claim", "SD-2", "--agent", "c")
+    assert (refused.returncode, refused.stderr[:30]) == (1, "agent-sessions: The agent a b ")
+    second = server.run("work-items", "claim", "SD-1", "--agent", "c")
     assert "track_busy: Another agent works on track A." in second.stdout
-    forced = server.json("work-items", "claim", "SD-2", "--session", "c", "--force")
+    forced = server.json("work-items", "claim", "SD-2", "--agent", "c", "--force")
     assert forced["claim"]["fencing_token"] == 2
     assert server.json("claims", "show", str(forced["claim"]["id"])) == forced["claim"]
     assert "takeover" in server.run("claims", "list", "--work-item", "SD-2").stdout
@@ -39,9 +39,9 @@ def test_a_fleet(server: Server) -> None:
     assert server.json("work-items", "complete", "SD-2")["status"] == "done"
     assert "status: done" in server.run("work-items", "show", "SD-2").stdout
     assert server.json("agents", "end", "a b")["status"] == "released"
-    assert "computed_status: released" in server.run("agents", "get", "a b").stdout
-    gone = server.run("agents", "get", "nobody")
-    assert (gone.returncode, gone.stderr) == (1, "Error: There is no such resource.\n")
+    assert "computed_status: released" in server.run("agents", "show", "a b").stdout
+    gone = server.run("agents", "show", "nobody")
+    assert (gone.returncode, gone.stderr) == (1, "agent-sessions: There is no such resource.\n")
 
 
 def test_work_items_are_changed(server: Server) -> None:
@@ -51,7 +51,7 @@ def test_work_items_are_changed(server: Server) -> None:
     server.json("agents", "register", "w")
     changed = server.json("work-items", "update", "W 1", "--ready", "--description", "")
     assert (changed["is_ready"], changed["description"]) == (True, "")
-    assert "W 1  token 1" in server.run("work-items", "claim", "W 1", "--session", "w").stdout
+    assert "W 1  token 1" in server.run("work-items", "claim", "W 1", "--agent", "w").stdout
     held = server.run("work-items", "delete", "W 1")
     assert (held.returncode, "holds" in held.stderr) == (1, True), held.stderr
     cancelled = server.run("work-items", "update", "W 1", "--status", "cancelled")

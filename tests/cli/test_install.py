@@ -1,13 +1,17 @@
-"""Other people's settings files: ours goes in and out, theirs stays as it was."""
+"""Agents' settings files: our hooks go in and out, everything else stays as it was."""
 
 import json
+import os
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from app.cli import database
 from app.cli.agent_hooks import AGENTS, SETTINGS
 from app.cli.commands import commands
 
@@ -52,7 +56,7 @@ def ok(*arguments: str) -> Any:
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_in_and_out_of_a_home_that_has_none(home: Path, agent: str) -> None:
+def test_installing_and_uninstalling_without_a_settings_file(home: Path, agent: str) -> None:
     installed = ok("install-hooks", agent)
     path = Path(installed["path"])
     assert installed["changed"]
@@ -79,7 +83,7 @@ def test_in_and_out_of_a_home_that_has_none(home: Path, agent: str) -> None:
         "",
     ],
 )
-def test_byte_for_byte_what_was_there(home: Path, agent: str, theirs: str) -> None:
+def test_uninstalling_restores_the_file_byte_for_byte(home: Path, agent: str, theirs: str) -> None:
     path = Path(ok("install-hooks", agent)["path"])
     ok("uninstall-hooks", agent)
     path.write_bytes(theirs.encode())
@@ -97,7 +101,7 @@ def test_byte_for_byte_what_was_there(home: Path, agent: str, theirs: str) -> No
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_only_ours_goes_out_of_a_file_that_was_edited_since(home: Path) -> None:
+def test_uninstalling_from_an_edited_file_removes_only_our_hooks(home: Path) -> None:
     path = home / ".claude" / "settings.json"
     path.parent.mkdir()
     path.write_text(THEIRS)
@@ -117,7 +121,7 @@ def test_only_ours_goes_out_of_a_file_that_was_edited_since(home: Path) -> None:
     assert list(left) == list(expected)
 
 
-def test_installing_again_after_an_edit_keeps_both(home: Path) -> None:
+def test_installing_again_keeps_an_edit_in_between(home: Path) -> None:
     path = home / ".claude" / "settings.json"
     ok("install-hooks", "claude-code")
     edited = json.loads(path.read_text())
@@ -132,7 +136,7 @@ def test_installing_again_after_an_edit_keeps_both(home: Path) -> None:
     assert json.loads(path.read_text()) == {"model": "sonnet"}
 
 
-def test_a_link_is_followed(home: Path, tmp_path: Path) -> None:
+def test_symbolic_link_is_followed(home: Path, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles.json"
     real.write_text(THEIRS)
     path = home / ".claude" / "settings.json"
@@ -140,7 +144,7 @@ def test_a_link_is_followed(home: Path, tmp_path: Path) -> None:
     path.symlink_to(real)
     ok("install-hooks", "claude-code")
     assert path.is_symlink()
-    assert "agent-sessions" in real.read_text()
+    assert "hook claude-code" in real.read_text()
     ok("uninstall-hooks", "claude-code")
     assert real.read_text() == THEIRS
 
@@ -148,14 +152,17 @@ def test_a_link_is_followed(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{ // a comment\n}", "is not valid JSON"),
+        ('{"a": "http://x.test", // a comment\n}', "has comments"),
+        ('{"a": "http://x.test",}', "is not valid JSON"),
         ("[]", "is not a JSON object"),
-        ('{"hooks": []}', "hooks: is not a JSON object"),
-        ('{"hooks": {"Stop": {}}}', "hooks.Stop: is not a list"),
+        ('{"hooks": []}', "`hooks` in the settings is not a JSON object"),
+        ('{"hooks": {"Stop": {}}}', "`hooks.Stop` in the settings is not a list"),
         ('{"a": 1, "a": 2}', "a key is there twice"),
     ],
 )
-def test_what_cannot_be_merged_is_left_alone(home: Path, content: str, complaint: str) -> None:
+def test_file_that_cannot_be_merged_is_left_unchanged(
+    home: Path, content: str, complaint: str
+) -> None:
     path = home / ".claude" / "settings.json"
     path.parent.mkdir()
     path.write_text(content)
@@ -165,14 +172,16 @@ def test_what_cannot_be_merged_is_left_alone(home: Path, content: str, complaint
     assert path.read_text() == content
 
 
-def test_a_project_shares_its_settings(home: Path) -> None:
+def test_project_settings_name_the_command_without_a_path(home: Path) -> None:
     path = Path(ok("install-hooks", "claude-code", "--project")["path"])
     assert path == Path.cwd() / ".claude" / "settings.json"
     [group] = json.loads(path.read_text())["hooks"]["Stop"]
     assert group["hooks"][0]["command"] == "agent-sessions hook claude-code"
 
 
-def test_http_hooks_where_the_agent_takes_them(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_hooks_are_written_for_events_that_take_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hooks = ok("install-hooks", "claude-code", "--http", "--print")["hooks"]
     kinds = {event: group["hooks"][0]["type"] for event, group in hooks.items()}
     assert {event for event, kind in kinds.items() if kind == "command"} == {
@@ -198,3 +207,73 @@ def test_http_hooks_where_the_agent_takes_them(home: Path, monkeypatch: pytest.M
     assert refused.exit_code == 2
     assert "not on this machine" in refused.output
     assert call("install-hooks", "codex", "--http").exit_code == 2
+
+
+def test_installed_command_runs_the_hook(home: Path, tmp_path: Path) -> None:
+    """From a folder and with a PYTHONPATH that have an `app` of their own."""
+    group = ok("install-hooks", "claude-code", "--print")["hooks"]["Stop"]
+    (tmp_path / "project" / "app").mkdir()
+    done = subprocess.run(
+        ["/bin/sh", "-c", group["hooks"][0]["command"]],
+        input='{"session_id": "s"}',
+        capture_output=True,
+        text=True,
+        env={
+            "HOME": str(home),
+            "PYTHONPATH": str(tmp_path / "project"),
+            "AGENT_SESSIONS_URL": "http://127.0.0.1:9",
+            "AGENT_SESSIONS_TOKEN": "as_1-1_x",
+        },
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(list(home.glob(".local/state/agent-sessions/spool/*/*.json"))) == 1
+
+
+def test_hooks_of_an_older_version_are_replaced_in_place(home: Path) -> None:
+    path = Path(ok("install-hooks", "claude-code")["path"])
+    settings = json.loads(path.read_text())
+    current = settings["hooks"]["Stop"][0]["hooks"][0]["command"]
+    settings["hooks"]["Stop"][0]["hooks"][0]["command"] = "/old/agent-sessions hook claude-code"
+    path.write_text(json.dumps(settings))
+    ok("install-hooks", "claude-code")
+    [group] = json.loads(path.read_text())["hooks"]["Stop"]
+    assert group["hooks"][0]["command"] == current
+
+
+def test_settings_with_comments_do_not_worry_the_doctor(home: Path) -> None:
+    path = home / ".gemini" / "settings.json"
+    path.parent.mkdir()
+    path.write_text('{ // how it looks\n "ui": {"theme": "Ayu"} }')
+    refused = call("install-hooks", "gemini")
+    assert refused.exit_code == 2
+    assert "--print" in refused.output
+    finding = database.hooks_finding()
+    assert finding.ok
+    assert "comments" in finding.detail
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_opencode_plugin_runs_on_nodejs(home: Path) -> None:
+    plugin = Path("plugin.mjs")
+    plugin.write_text(call("install-hooks", "opencode", "--print").output)
+    script = """
+        const { AgentSessions } = await import("./plugin.mjs")
+        const hooks = await AgentSessions({})
+        await hooks.event({ event: { type: "session.created" } })
+        await hooks["chat.message"]({ sessionID: "s" }, { parts: [] })
+    """
+    subprocess.run(
+        ["node", "--input-type=module", "-e", script],
+        env={
+            **os.environ,
+            "AGENT_SESSIONS_URL": "http://127.0.0.1:9",
+            "AGENT_SESSIONS_TOKEN": "as_1-1_x",
+        },
+        check=True,
+    )
+    files = sorted(home.glob(".local/state/agent-sessions/spool/*/*.json"))
+    assert [list(json.loads(file.read_text())) for file in files] == [
+        ["event"],
+        ["input", "output"],
+    ]

@@ -194,10 +194,13 @@ def test_a_terminal_sees_how_long_it_takes(server: Server, tmp_path: Path) -> No
 
 def test_what_the_server_refuses(server: Server, tmp_path: Path) -> None:
     missing = server.run("run", "999999", "--yes", "--cwd", str(tmp_path))
-    assert (missing.returncode, missing.stderr) == (1, "Error: There is no such resource.\n")
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        "agent-sessions: There is no such resource.\n",
+    )
     recorded = api(server, "POST", "/sessions", {"type": "RecordedSessions"})["id"]
     refused = server.run("run", str(recorded), "--yes", "--cwd", str(tmp_path))
     assert refused.returncode == 1
-    assert refused.stderr == "Error: The agent drives sessions of this type.\n"
+    assert refused.stderr == "agent-sessions: The agent drives sessions of this type.\n"
     nowhere = server.run("run", "1", AGENT_SESSIONS_URL="ftp://example.test")
     assert nowhere.returncode == 2

@@ -31,7 +31,10 @@ def test_runs(server: Server) -> None:
     assert "press" in server.run("runs", "report", "by-device").stdout
     assert server.run("runs", "report", "weather").returncode == 2
     missing = server.run("runs", "show", "nothing")
-    assert (missing.returncode, missing.stderr) == (1, "Error: There is no such resource.\n")
+    assert (missing.returncode, missing.stderr) == (
+        1,
+        "agent-sessions: There is no such resource.\n",
+    )
 
 
 def test_orchestrations_and_decisions(server: Server) -> None:
@@ -48,7 +51,7 @@ def test_orchestrations_and_decisions(server: Server) -> None:
     refused = server.run("orchestrations", "complete", orchestration)
     assert (refused.returncode, refused.stderr) == (
         1,
-        "Error: Decisions of this orchestration are pending.\n",
+        "agent-sessions: Decisions of this orchestration are pending.\n",
     )
     [decision] = server.json("decisions", "list")["data"]
     assert "deploy" in server.run("decisions", "list").stdout
