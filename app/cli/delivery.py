@@ -11,6 +11,8 @@ MAX_ANSWER_BYTES = 64 * 1024
 DELIVERED, REFUSED, FOREIGN, AWAY, SILENT = "delivered", "refused", "foreign", "away", "silent"
 """What became of an event. FOREIGN: there was no answer, or not one of the server's. AWAY: the
 server cannot be reached, or takes nothing from this token now. SILENT: no answer came in time."""
+LEAST_WAIT_SECONDS = 0.25
+"""A server that has had less time to answer may be well: the machine was busy."""
 _SETTLED = (DELIVERED, REFUSED)
 # Statuses with which the server refuses the event itself, and would refuse it again.
 _REFUSING = (400, 404, 413, 415, 422)
@@ -69,7 +71,8 @@ class Delivery:
         self._spool = spool
         self._until = until
         self._passed: set[str] = set()
-        self.sending: Spooled | None = None
+        self._sending: Spooled | None = None
+        self._since = 0.0
         self.counts = {DELIVERED: 0, REFUSED: 0}
 
     def run(self) -> None:
@@ -87,12 +90,14 @@ class Delivery:
         self._sender.close()
 
     def give_up(self) -> None:
-        """The server does not answer: hooks leave it alone for a while. If only the event that was
-        being sent is at fault, it must not be the first the next time too."""
+        """Lets hooks leave a server alone that does not answer. The event may be at fault instead,
+        so that another one is the first to be sent the next time."""
+        entry = self._sending
+        if entry is None or time.monotonic() - self._since < LEAST_WAIT_SECONDS:
+            return
         self._spool.pause()
-        entry = self.sending
-        marked = any(waiting.failures for waiting in self._spool.entries())
-        if entry is not None and (entry.failures or not marked):
+        is_first = not any(waiting.failures for waiting in self._spool.entries())
+        if self._has_settled() or is_first:
             self._spool.mark_failed(entry)
 
     def _waiting(self) -> list[Spooled]:
@@ -108,9 +113,11 @@ class Delivery:
             event = entry.read()
             if event is None:
                 continue
-            self.sending = entry
+            self._sending, self._since = entry, time.monotonic()
             outcome = self._sender.send(entry, event)
-            self.sending = None
+            if outcome == SILENT:
+                self.give_up()
+            self._sending = None
             if outcome in _SETTLED:
                 self.counts[outcome] += 1
                 entry.remove()
@@ -119,9 +126,6 @@ class Delivery:
             self._passed.add(entry.event_id)
             if outcome == FOREIGN:
                 passed.append(entry)
-            if outcome == SILENT:
-                self.sending = entry
-                self.give_up()
             if is_over := outcome != FOREIGN or (len(passed) > 1 and not self._has_settled()):
                 break
         if self._has_settled():

@@ -7,10 +7,13 @@ import os
 import sys
 
 CHUNK_BYTES = 256 * 1024
-LARGEST_READ = 256 * 1024 * 1024
-MAX_BYTES = 1024 * 1024
-"""Many proxies refuse more. The server keeps 256 KiB of a string, so little is lost."""
-STRING_BYTES = 256 * 1024
+LARGEST_READ = 128 * 1024 * 1024
+LARGE_BYTES = 1024 * 1024
+"""Many proxies refuse a larger event, so its longest strings are cut."""
+MAX_BYTES = 6 * 1024 * 1024
+"""The server refuses more than 8 MiB."""
+STRING_BYTES = (256 * 1024, 16 * 1024, 512)
+"""The first is what the server keeps of a string; the others are for events still too large."""
 
 
 class Document:
@@ -75,24 +78,22 @@ def mended(event: bytes) -> bytes:
 def shortened(event: bytes) -> bytes:
     """At most MAX_BYTES: long strings lose their middle, and a marker says how much it was. Empty
     for an event of that size that is not JSON."""
-    if len(event) <= MAX_BYTES:
+    if len(event) <= LARGE_BYTES:
         return event
     import json  # noqa: PLC0415 - see above
 
     try:
         value = json.loads(event.decode("utf-8", "replace"))
-        limit = STRING_BYTES
-        while len(event) > MAX_BYTES and limit >= 64:
+        for limit in STRING_BYTES:
             value = _cut(value, limit)
             event = _encoded(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-            limit //= 4
-    except (ValueError, RecursionError, MemoryError):
-        return b""
-    if len(event) <= MAX_BYTES or not isinstance(value, dict):
+            if len(event) <= MAX_BYTES:
+                return event
+        # So many small values: what tells the event and its session apart stays.
+        plain = {name: field for name, field in value.items() if _is_short(name, field)}
+    except (ValueError, RecursionError, MemoryError, AttributeError):
         return event if len(event) <= MAX_BYTES else b""
-    # So many small values: what tells the event and its session apart stays.
-    plain = {name: value[name] for name in value if not isinstance(value[name], (dict, list))}
-    return _encoded(json.dumps(plain, ensure_ascii=False))[:MAX_BYTES]
+    return _encoded(json.dumps(dict(list(plain.items())[:100])))
 
 
 def _has_more(descriptor: int) -> bool:
@@ -121,6 +122,10 @@ def _cut(value: object, limit: int) -> object:
     if isinstance(value, dict):
         return {name: _cut(item, limit) for name, item in value.items()}
     return value
+
+
+def _is_short(name: str, value: object) -> bool:
+    return len(name) < 256 and not isinstance(value, (dict, list))
 
 
 def _cut_text(text: str, limit: int) -> str:

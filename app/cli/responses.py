@@ -23,7 +23,7 @@ class Response:
     def __init__(self, reader: "Reader", method: str) -> None:
         self._reader = reader
         self.status, self.headers = read_head(reader)
-        while 100 <= self.status < 200:
+        if 100 <= self.status < 200:  # an interim answer, of which there is one at most
             self.status, self.headers = read_head(reader)
         self._has_body = method != "HEAD" and self.status not in {204, 304}
         length = self.headers.get("content-length", "")
@@ -95,11 +95,13 @@ def read_head(reader: Reader) -> tuple[int, dict[str, str]]:
     if not version.startswith(b"HTTP/1.") or not status.isdigit() or len(status) != 3:
         raise Garbled("the answer is not HTTP")
     headers: dict[str, str] = {}
+    size = 0
     while line := reader.line():
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.strip().lower()] = value.strip()
-        if len(headers) > 1000:
-            raise Garbled("the answer has too many headers")
+        size += len(line)
+        if size > MAX_HEAD_BYTES:
+            raise Garbled("the answer has more headers than any of ours")
     return int(status), headers
 
 

@@ -273,7 +273,8 @@ def test_opencode_plugin_runs_on_nodejs(home: Path) -> None:
         check=True,
     )
     files = sorted(home.glob(".local/state/agent-sessions/spool/*/*.json"))
-    assert [list(json.loads(file.read_text())) for file in files] == [
-        ["event"],
-        ["input", "output"],
+    bodies = [json.loads(file.read_text()) for file in files]
+    assert bodies == [
+        {"type": "session.created"},
+        {"input": {"sessionID": "s"}, "output": {"parts": []}},
     ]
