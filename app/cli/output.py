@@ -4,12 +4,10 @@ What agents wrote is shown as it is, except that control characters are spelled 
 steer a terminal.
 """
 
-import json
-import shutil
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, get_args
-from unicodedata import combining, east_asian_width
 
 import click
 
@@ -57,6 +55,8 @@ def print_json(value: Any) -> None:
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """Valid JSON in any encoding of the output."""
+    import json  # noqa: PLC0415 - `--help` needs none
+
     is_unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
     text = json.dumps(value, indent=indent, ensure_ascii=not is_unicode, default=_plain)
     return text.translate(_IN_JSON)
@@ -77,7 +77,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     table = [list(columns), *([_cell_text(value) for value in row] for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
     if sys.stdout.isatty():
-        _narrow(widths, shutil.get_terminal_size().columns)
+        _narrow(widths, _terminal_columns())
     for number, row in enumerate(table):
         cells = [_fitted(text, width) for text, width in zip(row, widths, strict=True)]
         click.echo(click.style((" " * _GAP).join(cells).rstrip(), bold=not number))
@@ -123,10 +123,23 @@ def _cell_text(value: object) -> str:
     return "" if value is None else " ".join(str(value).splitlines()).translate(_CONTROLS)
 
 
+def _terminal_columns() -> int:
+    """`shutil` would tell as well, and imports three compression libraries."""
+    configured = os.environ.get("COLUMNS", "")
+    if configured.isdecimal() and int(configured):
+        return int(configured)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
 def _width(text: str) -> int:
     """Columns of a terminal."""
     if text.isascii():
         return len(text)
+    from unicodedata import combining, east_asian_width  # noqa: PLC0415 - see `json_text`
+
     return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
