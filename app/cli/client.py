@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 import click
 
-from app.cli.connection import Connection, is_certificate_error
+from app.cli.connection import Connection, Unreachable, is_certificate_error
 from app.cli.credentials import Credentials, load_credentials
 from app.cli.output import complain
-from app.cli.responses import Response
+from app.cli.responses import Garbled, Response
 from app.cli.route import Unusable
 
 TIMEOUT_SECONDS = 30.0
@@ -181,7 +181,9 @@ def stream(
 
 
 def no_answer(error: OSError) -> NoAnswer:
-    return NoAnswer(error.strerror or str(error) or type(error).__name__)
+    why = error.strerror or str(error) or type(error).__name__
+    speaks_for_itself = isinstance(error, (Unreachable, Unusable, Garbled))
+    return NoAnswer(why if speaks_for_itself else f"no answer from the server: {why}")
 
 
 def _lines(connection: Connection, response: Response) -> Iterator[bytes]:

@@ -114,7 +114,14 @@ def _exit_code(error: Exception) -> int | None:
     return 1 if "app.AppError" in names else None
 
 
+def _is_homeless(error: Exception) -> bool:
+    """Of pathlib, for a user without HOME and without an entry in the user database."""
+    return isinstance(error, RuntimeError) and "home directory" in str(error)
+
+
 def _message(error: Exception) -> str:
+    if _is_homeless(error):
+        return "this user has no home folder; set HOME"
     details = ", ".join(f"{e.path}: {e.message}" for e in getattr(error, "errors", ()))
     return f"{str(error) or type(error).__name__}{f' ({details})' if details else ''}"
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,7 +38,16 @@ def database_settings(data_dir: Path) -> Iterator[Settings]:
     if os.environ.get("DATABASE_URL"):
         yield from_environment()
         return
-    with embedded.start(data_dir, bin_dir=bin_dir()) as cluster:
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(embedded.start(data_dir, bin_dir=bin_dir()))
+        except embedded.EmbeddedError as error:
+            if "effective user ID" not in str(error):
+                raise
+            raise click.UsageError(
+                f"PostgreSQL needs a name for the user id {os.geteuid()}: add an entry to "
+                "/etc/passwd, run as another user, or set DATABASE_URL"
+            ) from None
         yield from_environment(database_url=cluster.url)
 
 

@@ -58,7 +58,10 @@ def json_text(value: Any, indent: int | None = None) -> str:
     import json  # noqa: PLC0415 - `--help` needs none
 
     is_unicode = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
-    text = json.dumps(value, indent=indent, ensure_ascii=not is_unicode, default=_plain)
+    separators = None if indent else (",", ":")
+    text = json.dumps(
+        value, indent=indent, separators=separators, ensure_ascii=not is_unicode, default=_plain
+    )
     return text.translate(_IN_JSON)
 
 
@@ -76,11 +79,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     """A row a line. Only a terminal that is too narrow shortens cells, the widest first."""
     table = [list(columns), *([_cell_text(value) for value in row] for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         _narrow(widths, _terminal_columns())
     for number, row in enumerate(table):
         cells = [_fitted(text, width) for text, width in zip(row, widths, strict=True)]
-        click.echo(click.style((" " * _GAP).join(cells).rstrip(), bold=not number))
+        line = (" " * _GAP).join(cells).rstrip()
+        click.echo(line if number else click.style(line, bold=True))
 
 
 def show_page(page: Any, columns: list[str], rows: list[Any], *, as_json: bool) -> None:
