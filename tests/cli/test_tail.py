@@ -51,3 +51,37 @@ def test_tail_tries_again_when_it_is_told_to(server: Server) -> None:
     assert (done.returncode, answers) == (1, [])
     assert done.stderr.count("trying again\n") == 4
     assert "401" in done.stderr
+
+
+def test_only_cr_and_lf_end_a_line_of_the_stream(server: Server) -> None:
+    """A title may hold other characters that Python takes for line ends."""
+    event = {"name": "session.created", "entity_id": 1, "at": "2026-01-01T00:00:00Z"}
+    titles = ["a\u2028b", "c\u2029d", "e\x85f"]
+    stream = b""
+    for number, title in enumerate(titles, 1):
+        data = {**event, "sequence": number, "payload": {"title": title}}
+        line = json.dumps(data, ensure_ascii=False).encode()
+        end = [b"\r\n", b"\n", b"\r"][number - 1]
+        stream += b"id: %d" % number + end + b"data:" + line + end + end
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if "after=3" in self.path:
+                self.send_error(401)
+                return
+            self.send_response(200)
+            self.end_headers()
+            for position in range(len(stream)):
+                self.wfile.write(stream[position : position + 1])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{receiver.server_port}"
+        done = server.run("tail", "--json", AGENT_SESSIONS_URL=url)
+        receiver.shutdown()
+    assert done.returncode == 1
+    shown = [json.loads(line) for line in done.stdout.split("\n") if line]
+    assert [event["payload"]["title"] for event in shown] == titles
