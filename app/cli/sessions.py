@@ -31,6 +31,7 @@ def sessions() -> None:
 @sessions.command("list")
 @click.option("--status", type=choice(SessionStatus), multiple=True)
 @click.option("--type", "session_type", help="Such as ComponentCodingSessions.")
+@click.option("--client", help="The program, such as claude-code or codex.")
 @click.option("--needs-input", is_flag=True, help="Only sessions that wait for a person.")
 @click.option("--search", help="Part of the title.")
 @page_options
@@ -38,6 +39,7 @@ def sessions() -> None:
 def list_sessions(
     status: tuple[str, ...],
     session_type: str | None,
+    client: str | None,
     search: str | None,
     limit: int,
     cursor: str | None,
@@ -49,18 +51,20 @@ def list_sessions(
     parameters: dict[str, Any] = {
         "status": list(status),
         "type": session_type,
+        "client": client,
         "q": search,
         "needs_input": "true" if needs_input else None,
         "limit": limit,
         "cursor": cursor,
     }
     page = request("GET", "/api/sessions", params=given(parameters))
-    columns = ["id", "status", "type", "title", "#", "last", "updated"]
+    columns = ["id", "status", "type", "client", "title", "#", "last", "updated"]
     rows = [
         (
             row["id"],
             "waits" if row["needs_input"] else row["status"],
             row["type"],
+            row["client"],
             cell(row["title"]),
             row["interaction_count"],
             _last(row["last_interaction"]),
@@ -83,7 +87,7 @@ def show_session(session_id: int, interactions: str, *, as_json: bool) -> None:
         print_json(session)
         return
     print_text(f"{session['id']}  {session['title'] or session['type']}", bold=True)
-    for name in ("status", "type", "agent", "external_id", "inserted_at", "updated_at"):
+    for name in ("status", "type", "client", "external_id", "inserted_at", "updated_at"):
         if session[name] is not None:
             print_text(f"  {name}: {session[name]}")
     if session["needs_input"]:
