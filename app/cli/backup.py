@@ -82,7 +82,7 @@ def _source(data_dir: Path) -> Iterator[Source]:
 
 
 async def _dump(source: Source, file: Path) -> Counts:
-    """The counts are of the very snapshot that is dumped, whatever is written meanwhile."""
+    """Dumps one snapshot and counts its rows, whatever is written meanwhile."""
     connection = await asyncpg.connect(source.url)
     try:
         if not await connection.fetchval(_UNBOUND):
@@ -122,7 +122,7 @@ async def _counts(connection: "asyncpg.Connection[asyncpg.Record]") -> Counts:
 
 
 def _dumped(source: Source, file: Path) -> Counts:
-    """Rows per table, read back from the file as it streams by."""
+    """Counts the rows of each table while the file streams by."""
     counts: Counts = {}
     table: str | None = None
     command: list[str | Path] = [source.programs / "pg_restore", "--data-only", "--file", "-", file]

@@ -57,7 +57,7 @@ class Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """What lists need to know of it."""
+        """A stand-in with the short help, for lists; `resolve_command` loads the command."""
         if cmd_name not in _COMMANDS:
             return None
         return click.Command(cmd_name, help=_COMMANDS[cmd_name][1])

@@ -1,7 +1,7 @@
-"""One command on this machine: its input, its output as it comes, its end.
+"""Runs one command on this machine and passes its output on as it comes.
 
-Memory stays flat whatever the command says: of each stream only the beginning and the end are kept,
-as much as the server stores.
+Memory stays flat whatever the command prints: only the beginning and the end of each stream are
+kept, as much as the server stores.
 """
 
 import codecs
@@ -20,12 +20,12 @@ from app.cleaning import MAX_STRING_BYTES, elide, kept_at_each_end
 CHUNK_BYTES = 64 * 1024
 TICK_SECONDS = 0.2
 LINGER_SECONDS = 1.0
-"""How long what the command left running may keep its output open."""
+"""How long a background process of the command may keep the output open."""
 GRACE_SECONDS = 3.0
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Show = Callable[[str, bytes], None]
-"""Told `stdout` or `stderr` and what came; an empty name when nothing did for a while."""
+"""Called with `stdout` or `stderr` and a chunk, and with an empty name while nothing comes."""
 
 
 class Execution(NamedTuple):
@@ -65,8 +65,8 @@ class Capture:
 
 
 def execute(command: str, pipe: str | None, folder: Path, show: Show) -> Execution:
-    """Without a pipe the command reads the end of its input at once, and has no terminal: it cannot
-    wait for a person. Interrupted, it takes everything it has started along."""
+    """Runs the command in a shell. Without `pipe` its input is empty; it never has a terminal, so it
+    cannot wait for a person. An interruption ends the command and all it has started."""
     started = time.monotonic()
     captures = {"stdout": Capture(), "stderr": Capture()}
     process = None
@@ -128,7 +128,7 @@ def _exchange(
 
 
 def _write(descriptor: int, data: bytes, position: int) -> int:
-    """A command need not read its input: then all of it counts as written."""
+    """Returns the new position. A command that closes its input has read all it wants."""
     try:
         return position + os.write(descriptor, data[position : position + CHUNK_BYTES])
     except BlockingIOError:
@@ -138,7 +138,8 @@ def _write(descriptor: int, data: bytes, position: int) -> int:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """The group: first asked to end, then ended; at once when the person insists."""
+    """Ends the process group: SIGTERM, then SIGKILL after a while, or at once on a second
+    interruption."""
     with _held_signals() as insisting:
         _signal(process, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
@@ -151,7 +152,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _held_signals() -> Iterator[list[int]]:
-    """Those that would interrupt what must not be left half done; they take effect at the end."""
+    """Holds back interruptions during work that must not stop half done; they take effect after it."""
     came: list[int] = []
     handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
     for number in INTERRUPTIONS:
@@ -166,7 +167,7 @@ def _held_signals() -> Iterator[list[int]]:
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
-    """Whether anything of the group is left."""
+    """Signals the process group. Returns whether any process of it is left."""
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):

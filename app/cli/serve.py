@@ -79,7 +79,7 @@ def _exit(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Before anything else is started. Raises OSError naming the address."""
+    """Binds before anything else is started. Raises OSError naming the address."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -88,7 +88,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _announce(listener: socket.socket) -> None:
-    """Prints the one line that says that requests are answered."""
+    """Prints one line once requests are answered."""
     host, port = listener.getsockname()[:2]
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
@@ -106,7 +106,7 @@ def _announce(listener: socket.socket) -> None:
 
 
 async def _create_first_account(settings: Settings, data_dir: Path) -> None:
-    """The token is in its file before the account is committed: none is ever lost."""
+    """Writes the token to its file before the account is committed, so that it cannot be lost."""
     database = Database(settings)
     path = data_dir / "owner-token"
     try:

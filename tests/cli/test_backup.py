@@ -39,7 +39,7 @@ async def walls(url: str) -> list[Any]:
         await connection.close()
 
 
-def test_a_backup_restores_every_row(server: Server, tmp_path: Path) -> None:
+def test_backup_restores_every_row(server: Server, tmp_path: Path) -> None:
     header = {"Authorization": f"Bearer {server.token}"}
     for event in hook_stream("claude-code-interactive-permission"):
         server.run("hook", "claude-code", stdin=json.dumps(event))
@@ -68,7 +68,7 @@ def test_a_backup_restores_every_row(server: Server, tmp_path: Path) -> None:
     assert "not empty" in again.stderr
 
 
-def test_a_role_under_row_security_is_refused(server: Server, tmp_path: Path) -> None:
+def test_backup_under_row_security_is_refused(server: Server, tmp_path: Path) -> None:
     url = server.json("db", "url", "--data-dir", str(server.data_dir))["url"]
 
     async def make_role() -> None:
@@ -87,7 +87,7 @@ def test_a_role_under_row_security_is_refused(server: Server, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_backup(server: Server, tmp_path: Path) -> None:
+def test_file_that_is_no_backup_is_refused(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "nonsense"
     file.write_text("nonsense")
     done = server.run("db", "restore", str(file), "--data-dir", str(tmp_path / "data"))

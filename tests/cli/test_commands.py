@@ -15,7 +15,7 @@ from tests.conftest import hook_stream
 from tests.servers import Server, start_server, stop_server
 
 
-def test_from_an_empty_folder_to_a_session(server: Server) -> None:
+def test_first_server_shows_a_session_posted_by_hooks(server: Server) -> None:
     """What the README tells a new user to do."""
     for event in hook_stream("claude-code-simple"):
         done = server.run("hook", "claude-code", stdin=json.dumps(event))
@@ -31,12 +31,12 @@ def test_from_an_empty_folder_to_a_session(server: Server) -> None:
     assert server.json("sessions", "show", str(row["id"]))["interaction_count"] == 3
 
 
-def test_the_first_token_is_private(server: Server) -> None:
+def test_first_token_is_readable_only_by_its_owner(server: Server) -> None:
     path = server.data_dir / "owner-token"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_accounts_members_and_tokens(server: Server) -> None:
+def test_accounts_members_and_tokens_are_created_and_revoked(server: Server) -> None:
     folder = ("--data-dir", str(server.data_dir))
     made = server.json(
         "account", "create", "--name", "Acme, Inc.", "--owner", "o@acme.test", *folder
@@ -96,7 +96,7 @@ def test_accounts_members_and_tokens(server: Server) -> None:
         (("--name", "", "--owner", "a@b.c"), 2, "name"),
     ],
 )
-def test_what_creating_an_account_refuses(
+def test_invalid_account_is_refused_in_one_line(
     server: Server, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     done = server.run("account", "create", *arguments, "--data-dir", str(server.data_dir))
@@ -105,7 +105,7 @@ def test_what_creating_an_account_refuses(
     assert done.stderr.count("\n") == 1
 
 
-def test_accounts_of_the_same_name(server: Server) -> None:
+def test_accounts_of_the_same_name_get_different_slugs(server: Server) -> None:
     made = [
         server.json(
             "account",
@@ -122,7 +122,7 @@ def test_accounts_of_the_same_name(server: Server) -> None:
     assert [m["account"]["slug"] for m in made] == ["account-a", "account-a-2"]
 
 
-def test_login_saves_what_works(server: Server) -> None:
+def test_login_saves_only_a_token_that_works(server: Server) -> None:
     nothing = {"AGENT_SESSIONS_TOKEN": "", "AGENT_SESSIONS_URL": server.url}
     assert server.run("sessions", "list", **nothing).returncode == 2
     refused = server.run("login", stdin="as_1-1_wrong\n", **nothing)
@@ -135,7 +135,7 @@ def test_login_saves_what_works(server: Server) -> None:
     assert server.run("sessions", "list", **forgotten).returncode == 0
 
 
-def test_database_commands_and_doctor(server: Server) -> None:
+def test_database_commands_and_doctor_pass_on_a_healthy_server(server: Server) -> None:
     folder = ("--data-dir", str(server.data_dir))
     assert server.json("db", "upgrade", *folder) == server.json("db", "upgrade", *folder)
     checked = server.json("db", "check", *folder)
@@ -146,7 +146,9 @@ def test_database_commands_and_doctor(server: Server) -> None:
     assert all(f["ok"] for f in findings)
 
 
-def test_a_command_that_cannot_work_says_so_in_one_line(server: Server, tmp_path: Path) -> None:
+def test_unusable_environment_is_reported_without_a_traceback(
+    server: Server, tmp_path: Path
+) -> None:
     file = tmp_path / "file"
     file.write_text("")
     port = server.url.rpartition(":")[2]
@@ -179,7 +181,7 @@ def test_a_command_that_cannot_work_says_so_in_one_line(server: Server, tmp_path
         (("db", "downgrade", "nonsense"), "nonsense"),
     ],
 )
-def test_arguments_that_nothing_could_have(
+def test_impossible_argument_is_refused_by_name(
     server: Server, arguments: tuple[str, ...], words: str
 ) -> None:
     done = server.run(*arguments, "--data-dir", str(server.data_dir))
@@ -188,7 +190,7 @@ def test_arguments_that_nothing_could_have(
     assert "Traceback" not in done.stderr
 
 
-def test_a_token_that_no_header_can_carry(server: Server) -> None:
+def test_token_that_no_header_can_carry_is_refused(server: Server) -> None:
     for done in (
         server.run("sessions", "list", AGENT_SESSIONS_TOKEN="as_é"),
         server.run("tail", AGENT_SESSIONS_TOKEN="as_\x1b"),
@@ -199,7 +201,7 @@ def test_a_token_that_no_header_can_carry(server: Server) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_a_hook_never_disturbs_its_agent(server: Server, tmp_path: Path) -> None:
+def test_hook_is_silent_when_nothing_works(server: Server, tmp_path: Path) -> None:
     for variables in (
         {"AGENT_SESSIONS_URL": "http://127.0.0.1:1"},
         {"AGENT_SESSIONS_URL": "nonsense"},
@@ -210,7 +212,7 @@ def test_a_hook_never_disturbs_its_agent(server: Server, tmp_path: Path) -> None
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_version_and_help(server: Server) -> None:
+def test_version_and_help_are_printed(server: Server) -> None:
     assert "agent-sessions" in server.run("--version").stdout
     listed = server.run("--help").stdout
     for command in ("serve", "account", "member", "token", "db", "doctor", "sessions", "hook"):
@@ -218,7 +220,7 @@ def test_version_and_help(server: Server) -> None:
     assert server.run("nonsense").returncode == 2
 
 
-def test_a_second_start_keeps_everything(tmp_path: Path) -> None:
+def test_second_start_keeps_token_and_sessions(tmp_path: Path) -> None:
     first = start_server(tmp_path)
     header = {"Authorization": f"Bearer {first.token}"}
     httpx.post(f"{first.url}/api/sessions", json={"type": "RecordedSessions"}, headers=header)
@@ -230,7 +232,7 @@ def test_a_second_start_keeps_everything(tmp_path: Path) -> None:
     assert stop_server(second) == 0
 
 
-def test_workers_share_the_port(tmp_path: Path) -> None:
+def test_several_workers_share_one_port(tmp_path: Path) -> None:
     server = start_server(tmp_path, "--workers", "2")
     header = {"Authorization": f"Bearer {server.token}"}
     for n in range(10):
@@ -241,7 +243,7 @@ def test_workers_share_the_port(tmp_path: Path) -> None:
     assert stop_server(server) == 0
 
 
-def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
+def test_database_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     server = start_server(tmp_path)
     folder = ("--data-dir", str(server.data_dir))
     url = server.json("db", "url", *folder)["url"]

@@ -3,7 +3,7 @@
 from tests.servers import Server
 
 
-def test_a_fleet(server: Server) -> None:
+def test_agents_claim_and_complete_work_items(server: Server) -> None:
     made = server.json("agents", "register", "a b", "--hostname", "box", "--pid", "7")
     assert (made["session_id"], made["pid"], made["status"]) == ("a b", 7, "idle")
     server.json("agents", "register", "c")
@@ -64,7 +64,7 @@ def test_work_items_are_changed(server: Server) -> None:
     assert server.run("work-items", "delete", "W 1", "--json").returncode == 1
 
 
-def test_conflicts(server: Server) -> None:
+def test_conflicts_are_reported_and_resolved(server: Server) -> None:
     for key in ("C-1", "C-2"):
         server.json("work-items", "create", key, "--title", key)
     report = ("conflicts", "report", "C-2", "C-1", "--type", "file_overlap")
@@ -85,7 +85,7 @@ def test_conflicts(server: Server) -> None:
     assert server.run(*report, "--severity", "dreadful").returncode == 2
 
 
-def test_when_an_agent_is_stale(server: Server) -> None:
+def test_stale_limit_is_shown_and_changed(server: Server) -> None:
     assert server.json("agents", "settings") == {"stale_after_seconds": 300}
     assert server.run("agents", "settings", "--stale-after", "60").stdout == (
         "stale_after_seconds: 60\n"

@@ -42,7 +42,7 @@ def told(shown: dict[str, Any]) -> list[Told]:
     ]
 
 
-def test_a_folder_of_transcripts(fresh: Server, tmp_path: Path) -> None:
+def test_folder_of_transcripts_is_imported(fresh: Server, tmp_path: Path) -> None:
     folder = tmp_path / "projects" / "-home-dev-proj"
     folder.mkdir(parents=True)
     for file in TRANSCRIPTS.glob("claude-code-*.jsonl"):
@@ -73,7 +73,7 @@ def test_a_folder_of_transcripts(fresh: Server, tmp_path: Path) -> None:
     assert session(fresh, resumed["external_id"]) == resumed
 
 
-def test_a_rollout_of_codex(fresh: Server) -> None:
+def test_codex_rollout_is_imported(fresh: Server) -> None:
     fresh.json("import", "codex", str(TRANSCRIPTS / "codex-rollout.jsonl"))
     shown = session(fresh, "01a1fd15-33ba-7780-b9e6-7148daf00eee")
     assert told(shown) == [
@@ -92,7 +92,7 @@ def test_a_rollout_of_codex(fresh: Server) -> None:
 
 
 @pytest.mark.parametrize("missed", range(9))
-def test_what_the_hooks_missed_is_added_and_nothing_twice(
+def test_import_adds_only_what_hooks_have_missed(
     server: Server, tmp_path: Path, missed: int
 ) -> None:
     """Every event of the recorded run missing in turn, then the transcript of the same run."""
@@ -111,7 +111,7 @@ def test_what_the_hooks_missed_is_added_and_nothing_twice(
     ]
 
 
-def test_an_import_wakes_nobody(server: Server) -> None:
+def test_import_revives_no_agent(server: Server) -> None:
     event = {"session_id": SIMPLE, "hook_event_name": "PermissionRequest", "tool_name": "Bash"}
     server.run("hook", stdin=json.dumps(event))
     waiting = session(server, SIMPLE)["needs_input"]
@@ -124,7 +124,7 @@ def test_an_import_wakes_nobody(server: Server) -> None:
     assert session(server, SIMPLE)["status"] == "complete"
 
 
-def test_what_the_server_refuses_is_said(server: Server) -> None:
+def test_refused_event_is_reported_with_its_reason(server: Server) -> None:
     done = server.run("import", "claude-code", "no-such-file")
     assert done.returncode == 2
     assert "no-such-file" in done.stderr
@@ -143,7 +143,7 @@ def deep(levels: int) -> str:
     return '{"a":' * levels + "1" + "}" * levels
 
 
-def test_lines_that_nobody_understands_stop_nothing(server: Server, tmp_path: Path) -> None:
+def test_unreadable_lines_are_passed_over(server: Server, tmp_path: Path) -> None:
     lines = [
         "[" * 3000 + "]" * 3000,
         claude_line().replace('"type": "assistant"', '"type": ["user"]'),
@@ -166,7 +166,7 @@ def test_lines_that_nobody_understands_stop_nothing(server: Server, tmp_path: Pa
     assert metadata["tool_input"] == {"command": "hi \ufffd!"}
 
 
-def test_what_is_refused_keeps_nothing_else_out(server: Server, tmp_path: Path) -> None:
+def test_refused_event_does_not_keep_out_the_others(server: Server, tmp_path: Path) -> None:
     simple = (TRANSCRIPTS / "claude-code-simple.jsonl").read_text()
     too_large = claude_line(many=["short"] * 1_500_000)
     for name in ("a", "b"):

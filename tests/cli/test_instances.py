@@ -64,7 +64,7 @@ def handoff(server: Server, *hint: str) -> dict[str, Any]:
     return answer
 
 
-def test_resume_after_a_kill(server: Server) -> None:
+def test_killed_instance_is_resumed(server: Server) -> None:
     kill_an_agent(server)
     early = server.run("instances", "resume", "abc123")
     assert early.returncode == 1

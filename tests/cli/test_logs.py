@@ -11,7 +11,7 @@ WORD = "SenSitiVe"
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
-def test_no_log_repeats_what_a_client_sent(tmp_path: Path, level: str) -> None:
+def test_logs_do_not_contain_what_a_client_sent(tmp_path: Path, level: str) -> None:
     server = start_server(tmp_path, AGENT_SESSIONS_LOG_LEVEL=level)
     try:
         headers = {

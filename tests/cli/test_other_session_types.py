@@ -41,7 +41,7 @@ def post(server: Server, path: str, body: object = None) -> httpx.Response:
     return httpx.post(f"{server.url}/api{path}", json=body, headers=headers)
 
 
-def test_a_type_of_another_package(server: Server) -> None:
+def test_session_type_of_another_package_is_used(server: Server) -> None:
     [row] = [r for r in server.json("sessions", "types")["data"] if r["name"] == GOOD]
     assert row["steps"] == ["Read", "Lint", "Praise", "Finalize"]
     session = server.json("sessions", "create", "--type", GOOD, "--title", "Cart")["id"]
@@ -62,7 +62,7 @@ def test_a_type_of_another_package(server: Server) -> None:
     assert api(server, "GET", f"/sessions/{session}")["state"] == {"conversation": True, "seen": 2}
 
 
-def test_its_own_retry_limit(server: Server) -> None:
+def test_session_type_sets_its_own_retry_limit(server: Server) -> None:
     session = server.json("sessions", "create", "--type", GOOD)["id"]
     for expected in ("active", "failed"):
         interaction = server.json("sessions", "next-command", str(session))
@@ -71,7 +71,7 @@ def test_its_own_retry_limit(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_a_type_that_cannot_give_a_command(server: Server, name: str) -> None:
+def test_session_type_that_fails_to_give_a_command_is_reported(server: Server, name: str) -> None:
     session = server.json("sessions", "create", "--type", name)["id"]
     before = api(server, "GET", f"/sessions/{session}")
     response = post(server, f"/sessions/{session}/next-command")
@@ -85,7 +85,7 @@ def test_a_type_that_cannot_give_a_command(server: Server, name: str) -> None:
     assert api(server, "GET", "/session-types")["data"], "the server goes on"
 
 
-def test_a_type_that_cannot_take_a_result(server: Server) -> None:
+def test_session_type_that_fails_on_a_result_is_reported(server: Server) -> None:
     session = server.json("sessions", "create", "--type", "JudgingSessions")["id"]
     interaction = server.json("sessions", "next-command", str(session))
     before = api(server, "GET", f"/sessions/{session}")
@@ -96,7 +96,7 @@ def test_a_type_that_cannot_take_a_result(server: Server) -> None:
     assert before["interactions"][-1]["result"] is None
 
 
-def test_a_command_that_would_tell_a_secret(server: Server) -> None:
+def test_command_with_a_secret_is_refused(server: Server) -> None:
     """Redacted it would be another command, and one that nobody has quoted."""
     session = server.json("sessions", "create", "--type", "TellingSessions")["id"]
     response = post(server, f"/sessions/{session}/next-command")
@@ -104,7 +104,7 @@ def test_a_command_that_would_tell_a_secret(server: Server) -> None:
     assert "ghp_" not in response.text
 
 
-def test_types_that_cannot_be_used_are_left_out(server: Server) -> None:
+def test_unusable_session_types_are_left_out(server: Server) -> None:
     known = {row["name"]: row for row in server.json("sessions", "types")["data"]}
     assert not known.keys() & set(LEFT_OUT)
     assert known["RecordedSessions"]["steps"] == [], "nobody takes the place of ours"
@@ -116,7 +116,7 @@ def test_types_that_cannot_be_used_are_left_out(server: Server) -> None:
     assert "another session type has this name" in log
 
 
-def test_a_type_that_is_no_longer_installed(tmp_path: Path, packages: str) -> None:
+def test_uninstalled_session_type_is_reported(tmp_path: Path, packages: str) -> None:
     with_it = start_server(tmp_path, PYTHONPATH=packages)
     session = with_it.json("sessions", "create", "--type", GOOD)["id"]
     interaction = with_it.json("sessions", "next-command", str(session))

@@ -36,7 +36,9 @@ def ok(server: Server, *arguments: str, stdin: str | None = None) -> None:
 
 
 @pytest.mark.usefixtures("umask")
-def test_nobody_else_reads_what_we_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_files_are_readable_only_by_their_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = start_server(tmp_path)
     try:
         ok(server, "login", "--url", server.url, stdin=f"{server.token}\n")

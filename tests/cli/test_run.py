@@ -28,7 +28,7 @@ def peak_memory(process: subprocess.Popen[bytes]) -> int:
     return usage.ru_maxrss * 1024
 
 
-def test_output_result_and_end(server: Server, tmp_path: Path) -> None:
+def test_run_passes_output_on_and_posts_the_result(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "pwd; echo problem >&2")
     done = server.run("run", str(session_id), "--yes", "--cwd", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}\n")
@@ -45,7 +45,7 @@ def test_output_result_and_end(server: Server, tmp_path: Path) -> None:
     assert (again.returncode, again.stdout) == (0, '{"session_status":"complete"}\n')
 
 
-def test_asking_without_running(server: Server) -> None:
+def test_next_command_is_shown_without_running_it(server: Server) -> None:
     listed = server.run("sessions", "types").stdout
     assert "RunIntegrationTests → FixIntegrationFailures → Finalize" in " ".join(listed.split())
     assert len(server.json("sessions", "types")["data"]) >= 6
@@ -60,7 +60,7 @@ def test_asking_without_running(server: Server) -> None:
     assert (unknown.returncode, "IntegrationSessions" in unknown.stderr) == (1, True)
 
 
-def test_lines_for_programs(server: Server, tmp_path: Path) -> None:
+def test_json_output_is_one_document_a_line(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "echo out; exit 3")
     lines = run_json(server, session_id, tmp_path)
     assert {line["session_status"] for line in lines[:-1]} == {"active"}
@@ -72,7 +72,7 @@ def test_lines_for_programs(server: Server, tmp_path: Path) -> None:
     assert api(server, "GET", f"/sessions/{session_id}")["state"]["ended"] == ended
 
 
-def test_nothing_runs_unless_a_person_wants_it(server: Server, tmp_path: Path) -> None:
+def test_declined_command_does_not_run(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "touch ran")
     arguments = ("run", str(session_id), "--cwd", str(tmp_path))
     for answer in ("", "n\n"):
@@ -86,13 +86,13 @@ def test_nothing_runs_unless_a_person_wants_it(server: Server, tmp_path: Path) -
     assert len(interactions(server, session_id)) == 3
 
 
-def test_a_command_cannot_hide(server: Server, tmp_path: Path) -> None:
+def test_invisible_characters_of_a_command_are_spelled_out(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "echo harmful \x1b[2K\rharmless")
     done = server.run("run", str(session_id), "--yes", "--cwd", str(tmp_path))
     assert "  $ echo harmful \\u001b[2K\\u000dharmless\n" in done.stderr
 
 
-def test_a_command_that_does_not_exist(server: Server, tmp_path: Path) -> None:
+def test_missing_command_has_exit_code_127(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "no-such-command-at-all")
     run_json(server, session_id, tmp_path)
     result = results_of(server, session_id, CHECK)[0]
@@ -100,13 +100,15 @@ def test_a_command_that_does_not_exist(server: Server, tmp_path: Path) -> None:
     assert "no-such-command-at-all: " in result["stderr"]  # in the words of the shell
 
 
-def test_a_command_that_dies(server: Server, tmp_path: Path) -> None:
+def test_command_ended_by_a_signal_has_exit_code_128_plus_its_number(
+    server: Server, tmp_path: Path
+) -> None:
     session_id = new_session(server, "kill -9 $$")
     run_json(server, session_id, tmp_path)
     assert results_of(server, session_id, CHECK)[0]["code"] == 128 + 9
 
 
-def test_a_command_that_asks_for_input_gets_the_end_of_it(server: Server, tmp_path: Path) -> None:
+def test_command_reads_the_end_of_its_input_at_once(server: Server, tmp_path: Path) -> None:
     session_id = new_session(
         server,
         "read answer; echo \"got:$answer\"; cat; read answer < /dev/tty || echo 'no terminal'",
@@ -116,7 +118,7 @@ def test_a_command_that_asks_for_input_gets_the_end_of_it(server: Server, tmp_pa
     assert result["stdout"] == "got:\nno terminal\n"
 
 
-def test_a_prompt_of_any_length_reaches_the_agent(server: Server, tmp_path: Path) -> None:
+def test_long_prompt_reaches_the_agent_whole(server: Server, tmp_path: Path) -> None:
     """Also an agent that does not read it, or that closes its output first."""
     for agent in ("cat > prompt", "true", "exec >&- 2>&-; cat > prompt"):
         session_id = new_session(
@@ -135,7 +137,9 @@ def test_a_prompt_of_any_length_reaches_the_agent(server: Server, tmp_path: Path
         (tmp_path / "tried").unlink()
 
 
-def test_what_a_command_leaves_running_does_not_hold_us(server: Server, tmp_path: Path) -> None:
+def test_background_process_of_a_command_does_not_delay_the_result(
+    server: Server, tmp_path: Path
+) -> None:
     session_id = new_session(server, "sleep 1000 & echo $! > left; echo done")
     lines = run_json(server, session_id, tmp_path)
     assert lines[-1]["session_status"] == "complete"
@@ -144,7 +148,7 @@ def test_what_a_command_leaves_running_does_not_hold_us(server: Server, tmp_path
     assert result["stdout"] == "done\n"
 
 
-def test_output_that_is_no_text(server: Server, tmp_path: Path) -> None:
+def test_binary_output_is_stored_as_text(server: Server, tmp_path: Path) -> None:
     noise = bytes(range(256)) * 2000
     (tmp_path / "noise").write_bytes(noise)
     session_id = new_session(server, "cat noise; printf 'nul \\0 here' >&2")
@@ -160,7 +164,7 @@ def test_output_that_is_no_text(server: Server, tmp_path: Path) -> None:
     assert int(missing) == lost
 
 
-def test_much_output_takes_no_memory(server: Server, tmp_path: Path) -> None:
+def test_memory_stays_flat_under_much_output(server: Server, tmp_path: Path) -> None:
     peaks = []
     for size in (1, BIG):
         session_id = new_session(server, f"head -c {size} /dev/zero | tr '\\0' x; echo end")
@@ -176,7 +180,7 @@ def test_much_output_takes_no_memory(server: Server, tmp_path: Path) -> None:
     assert len(result["stdout"].encode()) <= 256 * 1024
 
 
-def test_a_terminal_sees_how_long_it_takes(server: Server, tmp_path: Path) -> None:
+def test_terminal_shows_the_running_time(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "echo out")
     ours, theirs = pty.openpty()
     process = start_run(server, session_id, tmp_path, stderr=theirs)
@@ -192,7 +196,7 @@ def test_a_terminal_sees_how_long_it_takes(server: Server, tmp_path: Path) -> No
     assert re.search(rf"… {CHECK}: \d+ s, \d+ bytes of output".encode(), seen)
 
 
-def test_what_the_server_refuses(server: Server, tmp_path: Path) -> None:
+def test_refusal_of_the_server_is_reported(server: Server, tmp_path: Path) -> None:
     missing = server.run("run", "999999", "--yes", "--cwd", str(tmp_path))
     assert (missing.returncode, missing.stderr) == (
         1,

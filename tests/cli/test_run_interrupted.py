@@ -45,7 +45,7 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_while_a_command_runs(server: Server, tmp_path: Path, number: int) -> None:
+def test_interrupted_command_stays_pending(server: Server, tmp_path: Path, number: int) -> None:
     """Nothing half is posted, and nothing goes on behind our back."""
     session_id = new_session(server, "sleep 1000 & echo $! > child; echo $$ > shell; wait")
     with (tmp_path / "stderr").open("wb") as stderr:
@@ -62,7 +62,7 @@ def test_interrupted_while_a_command_runs(server: Server, tmp_path: Path, number
     assert kept_results(server) == []
 
 
-def test_interrupted_before_it_is_known_what_runs(tmp_path: Path) -> None:
+def test_interruption_during_start_ends_the_command(tmp_path: Path) -> None:
     """The command may be faster than the call that starts it."""
     started: list[int] = []
 
@@ -81,7 +81,7 @@ def test_interrupted_before_it_is_known_what_runs(tmp_path: Path) -> None:
     assert not lives(pid)
 
 
-def test_a_command_that_will_not_stop(server: Server, tmp_path: Path) -> None:
+def test_command_that_ignores_sigterm_is_killed(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "trap '' TERM; echo $$ > shell; while :; do sleep 0.1; done")
     process = start_run(server, session_id, tmp_path, stderr=subprocess.DEVNULL)
     wait_until((tmp_path / "shell").exists, process)
@@ -91,7 +91,7 @@ def test_a_command_that_will_not_stop(server: Server, tmp_path: Path) -> None:
     assert not lives(int((tmp_path / "shell").read_text()))
 
 
-def test_the_server_restarts_before_the_result_is_posted(tmp_path: Path) -> None:
+def test_result_is_posted_after_a_restart_of_the_server(tmp_path: Path) -> None:
     port = ("--port", str(free_port()))
     server = start_server(tmp_path, *port)
     session_id = new_session(server, WAITS)
@@ -112,7 +112,7 @@ def test_the_server_restarts_before_the_result_is_posted(tmp_path: Path) -> None
     assert (tmp_path / "runs").read_text() == "ran\n"
 
 
-def test_killed_before_the_result_is_posted(tmp_path: Path) -> None:
+def test_next_run_posts_the_result_of_a_killed_run(tmp_path: Path) -> None:
     """The next run posts what this one has done, once."""
     port = ("--port", str(free_port()))
     server = start_server(tmp_path, *port)
@@ -153,7 +153,7 @@ def test_killed_before_the_result_is_posted(tmp_path: Path) -> None:
         stop_server(server)
 
 
-def test_a_person_may_drop_a_result(server: Server, tmp_path: Path) -> None:
+def test_kept_result_can_be_dropped(server: Server, tmp_path: Path) -> None:
     session_id = new_session(server, "echo ran >> runs")
     asked = server.run("run", str(session_id), "--cwd", str(tmp_path), stdin="y\nn\n")
     assert asked.returncode == 1

@@ -36,7 +36,7 @@ def test_tail_follows_and_resumes(server: Server, tmp_path: Path) -> None:
     assert refused.returncode == 1
 
 
-def test_tail_tries_again_when_it_is_told_to(server: Server) -> None:
+def test_tail_retries_temporary_errors(server: Server) -> None:
     """A server that restarts or is busy says 503 or 429, the proxy before it 502."""
     answers = [502, 503, 504, 429, 401]
 

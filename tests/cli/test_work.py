@@ -14,7 +14,7 @@ def post(server: Server, path: str, body: Any) -> Any:
     return response.json() if response.content else None
 
 
-def test_runs(server: Server) -> None:
+def test_runs_are_listed_shown_and_reported(server: Server) -> None:
     device = post(server, "/api/devices", {"name": "press"})["device_id"]
     run = {"orchestration_session_id": "a b", "orchestration_nature_id": "v&v", "version": "1"}
     post(server, "/api/runs", {**run, "device_id": device})
@@ -37,7 +37,7 @@ def test_runs(server: Server) -> None:
     )
 
 
-def test_orchestrations_and_decisions(server: Server) -> None:
+def test_orchestrations_and_decisions_are_shown_and_changed(server: Server) -> None:
     body = {"session_type": "venture_workflow", "objective": "ship", "chairman_oversight": True}
     orchestration = post(server, "/api/orchestrations", body)["session_id"]
     action = {"event_type": "deploy", "critical": True}
@@ -89,7 +89,7 @@ def orchestration_account(server: Server) -> str:
     return str(me["account"]["id"])
 
 
-def test_what_agents_write_is_shown_as_it_is(server: Server) -> None:
+def test_markup_of_agents_is_shown_as_text(server: Server) -> None:
     """Brackets are no markup, and what would steer a terminal is spelled out."""
     text, shown = (
         "the [/api] :ok: [red]x[/red] \x1b[2J\x9b2J",
