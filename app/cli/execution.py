@@ -65,8 +65,8 @@ class Capture:
 
 
 def execute(command: str, pipe: str | None, folder: Path, show: Show) -> Execution:
-    """Runs the command in a shell. Without `pipe` its input is empty; it never has a terminal, so it
-    cannot wait for a person. An interruption ends the command and all it has started."""
+    """Runs the command in a shell. Without `pipe` its input is empty; it never has a terminal, so
+    it cannot wait for a person. An interruption ends the command and all it has started."""
     started = time.monotonic()
     captures = {"stdout": Capture(), "stderr": Capture()}
     process = None
@@ -152,7 +152,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _held_signals() -> Iterator[list[int]]:
-    """Holds back interruptions during work that must not stop half done; they take effect after it."""
+    """Holds back interruptions during work that must not stop half done, until its end."""
     came: list[int] = []
     handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
     for number in INTERRUPTIONS:

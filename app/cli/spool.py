@@ -24,6 +24,7 @@ MAX_EVENTS = 10_000
 MAX_BYTES = 64 * 1024 * 1024
 PAUSE_SECONDS = 30.0
 MAX_FAILURES = 5
+ABANDONED_SECONDS = 60
 _LONGEST_NAME = 200
 
 
@@ -130,7 +131,16 @@ class Spool:
             names = os.listdir(self.folder)
         except OSError:  # none yet, or none that can be had
             return []
+        for name in names:
+            if name.startswith(".") and _is_entry(name[1:]):
+                self._remove_abandoned(name)
         return sorted(name for name in names if _is_entry(name))
+
+    def _remove_abandoned(self, name: str) -> None:
+        """A hook that was killed while it wrote has left a part of its event."""
+        part = Spooled(self.folder, name)
+        if time.time_ns() - part.time_ns > ABANDONED_SECONDS * 10**9:
+            part.remove()
 
     def _make_room(self, names: list[str], size: int) -> None:
         sizes = [self._size(name) for name in names]

@@ -201,6 +201,16 @@ def test_agent_name_cannot_leave_the_spool(spool: Spool) -> None:
         assert deliver(url, spool) == {DELIVERED: 1, REFUSED: 0}
 
 
+def test_part_of_an_event_that_a_killed_hook_left_is_removed(spool: Spool) -> None:
+    spool.add("codex", b"{}")
+    now = time.time_ns()
+    old, new = (Path(spool.folder, f".0-{now - age}-1-codex.json") for age in (10**11, 0))
+    for path in (old, new):
+        path.write_text("{")
+    assert kept(spool) == [b"{}"]
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def test_spool_of_a_long_url_has_a_name_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     long = spool_of(Credentials("http://server.test/" + "x" * 500, "as_1-1_x")).folder
