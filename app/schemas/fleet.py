@@ -14,6 +14,7 @@ from app.schemas.base import (
     Output,
     Text,
 )
+from app.schemas.sessions import NeedsInput
 
 Track = Literal["A", "B", "C", "STANDALONE"]
 AgentStatus = Literal["active", "idle", "stale", "released"]
@@ -89,7 +90,7 @@ class AgentSummary(Live):
     heartbeat_at: Instant
     heartbeat_age_seconds: float
     seconds_until_stale: float | None
-    needs_input: dict[str, Any] | None
+    needs_input: NeedsInput | None
     tty: str | None
     pid: int | None
     hostname: str | None

@@ -119,6 +119,8 @@ class Posted(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=
 
     interaction: str | None = None
     result: str | None = None
+    key: str | None = None
+    """The agent's own id, of a recorded interaction."""
 
 
 class WorkflowMark(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -88,11 +88,11 @@ HOOKS: list[tuple[dict[str, Any], list[str]]] = [
     ({"hook_event_name": "PermissionRequest", "tool_name": "Bash"}, ["session.needs_input"]),
     (
         {"hook_event_name": "PreToolUse", "tool_use_id": "1", "tool_name": "Bash"},
-        ["interaction.created", "session.resumed"],
+        ["interaction.created"],
     ),
     (
         {"hook_event_name": "PostToolUse", "tool_use_id": "1", "tool_name": "Bash"},
-        ["interaction.completed"],
+        ["interaction.completed", "session.resumed"],
     ),
     ({"hook_event_name": "SessionEnd"}, ["agent.released", "session.completed"]),
     ({"hook_event_name": "SessionStart"}, ["agent.revived", "session.reopened"]),

@@ -191,4 +191,4 @@ async def test_what_is_stuck(world: World) -> None:
         [agent] = (await fleet.list_agents(scope, db, PageRequest(), waiting)).data
     assert agent.session_id == "b"
     assert agent.needs_input is not None
-    assert agent.needs_input["message"] == "permission?"
+    assert agent.needs_input.message == "permission?"

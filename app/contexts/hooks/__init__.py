@@ -4,16 +4,17 @@ Any JSON object is accepted: unknown events and fields are kept.
 """
 
 import contextlib
+import datetime
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 from app.contexts import fleet
 from app.contexts.hooks import claude_code, codex, gemini, opencode
 from app.contexts.hooks.parsing import Event
-from app.contexts.sessions import is_outside, lock_known, observe
+from app.contexts.sessions import find_recorded, lock_known, observe
 from app.db import Db
 from app.errors import Conflict, Invalid, NotFound
-from app.schemas.hooks import Observation
+from app.schemas.hooks import Observation, Step
 from app.scope import Scope
 
 # `nothing`: the event belongs to no session. `outside`: its session lives in another project than
@@ -29,39 +30,65 @@ _TRANSLATORS: dict[str, Callable[[Event], Observation | None]] = {
 
 
 async def ingest_hook_event(
-    scope: Scope, db: Db, agent: str, event: object, *, hostname: str | None = None
+    scope: Scope,
+    db: Db,
+    agent: str,
+    event: object,
+    *,
+    hostname: str | None = None,
+    number: str | None = None,
+    at: datetime.datetime | None = None,
 ) -> Outcome:
     """Store an event, which is also a heartbeat of its agent on the machine `hostname`.
 
-    Raises NotFound for an unknown kind of agent, Invalid for an event that is not an object.
+    `number` identifies the event among all of its sender, and `at` is when it happened by the
+    sender's clock, where the sender tells them. Raises NotFound for an unknown kind of agent,
+    Invalid for an event that is not an object.
     """
     scope.require_write()
     translate = _translator(agent)
     if not isinstance(event, dict):
         raise Invalid.field("", "must be a JSON object")
-    observation = translate(event)
-    if observation is None:
+    seen = translate(event)
+    if seen is None:
         return "nothing"
-    observation.client = agent
-    session_id = observation.external_id
-    if await is_outside(scope, db, session_id):
+    seen.client = agent
+    _identify(seen, number, at)
+    recorded = await find_recorded(scope, db, seen.external_id)
+    if recorded.outside:
         return "outside"
+    if seen.begins or not recorded.ended:
+        await _observe_agent(scope, db, seen, hostname)
+    elif seen.ended is not None:
+        with contextlib.suppress(Conflict, NotFound):
+            await fleet.end_agent(scope, db, seen.external_id)
+    if await observe(scope, db, seen) is None:
+        # Another transaction has just created it; sent again, the event will find it.
+        raise Conflict("The session is in another project.", code="key_in_other_project")
+    return "stored"
+
+
+async def _observe_agent(scope: Scope, db: Db, seen: Observation, hostname: str | None) -> None:
     # An agent that is registered in another project is left alone; the session has its own.
     with contextlib.suppress(Conflict):
         await fleet.observe_agent(
             scope,
             db,
-            session_id,
-            codebase=observation.state.get("cwd"),
+            seen.external_id,
+            codebase=seen.state.get("cwd"),
             hostname=hostname,
-            metadata={"agent": agent},
+            metadata={"agent": seen.client},
         )
-        if observation.ended is not None:
-            await fleet.end_agent(scope, db, session_id)
-    if await observe(scope, db, observation) is None:
-        # Another transaction has just created it; sent again, the event will find it.
-        raise Conflict("The session is in another project.", code="key_in_other_project")
-    return "stored"
+        if seen.ended is not None:
+            await fleet.end_agent(scope, db, seen.external_id)
+
+
+def _identify(seen: Observation, number: str | None, at: datetime.datetime | None) -> None:
+    """Give steps without an id of their own the event's number, and all of them its time."""
+    for place, step in enumerate(step for step in seen.steps if isinstance(step, Step)):
+        step.at = step.at or at
+        if number is not None and step.key is None:
+            step.replay, step.exact = f"number:{number}/{place}", True
 
 
 async def import_hook_events(scope: Scope, db: Db, agent: str, events: Sequence[Event]) -> int:
@@ -75,6 +102,9 @@ async def import_hook_events(scope: Scope, db: Db, agent: str, events: Sequence[
     observations = _joined([seen for event in events if (seen := translate(event)) is not None])
     for seen in observations:
         seen.client = agent
+        for step in seen.steps:
+            if isinstance(step, Step):
+                step.exact = True  # what a transcript tells twice is one event
     await lock_known(scope, db, [seen.external_id for seen in observations])
     stored = 0
     for seen in observations:

@@ -12,8 +12,8 @@ from app.contexts.hooks.parsing import (
     Event,
     Handler,
     as_text,
+    call_of,
     external_id,
-    fingerprint,
     keep,
     main_argument,
     milliseconds,
@@ -27,7 +27,7 @@ from app.contexts.hooks.parsing import (
     tool_result,
     without,
 )
-from app.schemas.hooks import Observation, Step
+from app.schemas.hooks import Closing, Observation, Step
 from app.schemas.sessions import ResultInput
 
 # Fields with a place of their own; all others are kept in `metadata.event`.
@@ -56,9 +56,16 @@ def translate(event: Event) -> Observation | None:
     seen = Observation(
         external_id=session_id,
         agent="claude_code",
-        state=texts(event, "cwd", "model", "transcript_path"),
+        state=texts(event, "cwd", "transcript_path") | _model(event),
+        agent_id=event["agent_id"] if isinstance(event.get("agent_id"), str) else None,
     )
     return told(event, seen, _HANDLERS)
+
+
+def _model(event: Event) -> dict[str, str]:
+    """Read the model; names such as `<synthetic>` are the harness's own."""
+    model = as_text(event.get("model"))
+    return {} if not model or model.startswith("<") else {"model": model}
 
 
 def _user_prompt(event: Event, seen: Observation) -> None:
@@ -66,13 +73,16 @@ def _user_prompt(event: Event, seen: Observation) -> None:
     module = "TaskNotification" if prompt.startswith(_NOTIFICATION) else "UserPrompt"
     if module == "UserPrompt":
         seen.title = prompt.strip().partition("\n")[0]
+    seen.begins = seen.turn = True
     seen.steps = [
         Step(
             key=_prompt_key(event),
             module=module,
             command=prompt,
             metadata=_metadata(event, _PROMPT, "permission_mode", *_PROMPT_IDS),
-        )
+        ),
+        # A prompt that was queued has the id of the one before it, which goes on.
+        Closing(reason="another prompt followed", spared_prompt=_prompt_id(event), if_new=True),
     ]
 
 
@@ -84,6 +94,12 @@ def _stop(event: Event, seen: Observation) -> None:
 
 def _stop_failure(event: Event, seen: Observation) -> None:
     message = as_text(event.get("last_assistant_message")) or as_text(event.get("error"))
+    if seen.agent_id is not None:
+        _other(event, seen)
+        seen.steps.append(
+            Closing(reason=message, status="error", agent_id=seen.agent_id, prompts=False)
+        )
+        return
     _end_prompt(
         event,
         seen,
@@ -93,18 +109,31 @@ def _stop_failure(event: Event, seen: Observation) -> None:
 
 def _end_prompt(event: Event, seen: Observation, result: ResultInput) -> None:
     """Several stops may end one prompt; the newest answer counts."""
-    named = _prompt_id(event) is not None
+    seen.turn = True
     seen.steps = [
         Step(
             key=_prompt_key(event),
-            finds="named" if named else "newest",
-            repeats=not named,
+            finds="newest",
+            ends_all=True,
             module="UserPrompt",
             metadata=_metadata(event, _PROMPT, *_PROMPT_IDS),
             result=result,
             settles="always",
-        )
+        ),
+        Closing(reason="the turn ended before the result", prompts=False, prompt=_prompt_id(event)),
     ]
+
+
+def _interrupt(event: Event, seen: Observation) -> None:
+    seen.turn = True
+    seen.steps = [Closing(reason="interrupted", prompt=_prompt_id(event))]
+
+
+def _subagent_stop(event: Event, seen: Observation) -> None:
+    _other(event, seen)
+    seen.steps.append(
+        Closing(reason="the subagent has ended", agent_id=seen.agent_id, prompts=False)
+    )
 
 
 def _pre_tool(event: Event, seen: Observation) -> None:
@@ -114,6 +143,7 @@ def _pre_tool(event: Event, seen: Observation) -> None:
 def _post_tool(event: Event, seen: Observation) -> None:
     duration = milliseconds(event.get("duration_ms"))
     seen.steps = [_tool_step(event, tool_result(event.get("tool_response"), duration))]
+    seen.calls = [call_of(event.get("tool_name"), event.get("tool_input"))]
 
 
 def _post_tool_failure(event: Event, seen: Observation) -> None:
@@ -127,6 +157,7 @@ def _post_tool_failure(event: Event, seen: Observation) -> None:
         data={"is_interrupt": True} if event.get("is_interrupt") is True else {},
     )
     seen.steps = [_tool_step(event, result)]
+    seen.calls = [call_of(event.get("tool_name"), event.get("tool_input"))]
 
 
 def _post_tool_batch(event: Event, seen: Observation) -> None:
@@ -140,6 +171,7 @@ def _post_tool_batch(event: Event, seen: Observation) -> None:
             )
             step.settles = "if_open"
             seen.steps.append(step)
+            seen.calls.append(call_of(call.get("tool_name"), call.get("tool_input")))
 
 
 def _permission_request(event: Event, seen: Observation) -> None:
@@ -157,6 +189,8 @@ _HANDLERS: dict[str, Handler] = {
     "UserPromptSubmit": _user_prompt,
     "Stop": _stop,
     "StopFailure": _stop_failure,
+    "Interrupt": _interrupt,
+    "SubagentStop": _subagent_stop,
     "PreToolUse": _pre_tool,
     "PostToolUse": _post_tool,
     "PostToolUseFailure": _post_tool_failure,
@@ -168,12 +202,10 @@ _HANDLERS: dict[str, Handler] = {
 
 def _tool_step(event: Event, result: ResultInput | None = None) -> Step:
     tool_input = event.get("tool_input")
-    key = event.get("tool_use_id")
-    if not isinstance(key, str):
-        key = fingerprint([event.get("tool_name"), tool_input])
+    name = event.get("tool_use_id")
     metadata = _metadata(event, _TOOL, "permission_mode", *_PROMPT_IDS)
     return Step(
-        key=f"tool:{key}",
+        key=f"tool:{name}" if isinstance(name, str) else None,
         module=module_of(event.get("tool_name")),
         command=main_argument(tool_input),
         metadata={**metadata, "tool_input": tool_input},
@@ -196,6 +228,7 @@ def _prompt_id(event: Event) -> str | None:
     return next((value for value in values if isinstance(value, str)), None)
 
 
-def _prompt_key(event: Event) -> str:
-    """Older versions send no prompt ids: the event itself serves as the key."""
-    return f"prompt:{_prompt_id(event) or fingerprint(event)}"
+def _prompt_key(event: Event) -> str | None:
+    """Older versions send no prompt ids."""
+    name = _prompt_id(event)
+    return None if name is None else f"prompt:{name}"

@@ -12,6 +12,7 @@ from app.contexts.hooks.parsing import (
     Handler,
     as_mapping,
     as_text,
+    call_of,
     external_id,
     fingerprint,
     keep,
@@ -25,7 +26,7 @@ from app.contexts.hooks.parsing import (
     tool_result,
     without,
 )
-from app.schemas.hooks import Observation, Step
+from app.schemas.hooks import Closing, Observation, Step
 from app.schemas.sessions import ResultInput
 
 # The shell tool's output to the model when a command fails.
@@ -49,12 +50,17 @@ def translate(event: Event) -> Observation | None:
 
 def _before_agent(event: Event, seen: Observation) -> None:
     seen.title = as_text(event.get("prompt")).strip().partition("\n")[0]
-    seen.steps = [_prompt(event)]
+    seen.begins = seen.turn = True
+    seen.steps = [_prompt(event), Closing(reason="another prompt followed", if_new=True)]
 
 
 def _after_agent(event: Event, seen: Observation) -> None:
     answer = ResultInput(status="ok", stdout=as_text(event.get("prompt_response")))
-    seen.steps = [_prompt(event, answer)]
+    seen.turn = True
+    seen.steps = [
+        _prompt(event, answer),
+        Closing(reason="the turn ended before the result", prompts=False),
+    ]
 
 
 def _before_tool(event: Event, seen: Observation) -> None:
@@ -77,6 +83,11 @@ def _after_tool(event: Event, seen: Observation) -> None:
         result.stdout = shown
         result.data.pop("returnDisplay")
     seen.steps = [_tool(event, result)]
+    seen.calls = [call_of(event.get("tool_name"), event.get("tool_input"))]
+
+
+def _noise(_event: Event, _seen: Observation) -> None:
+    """Drop what comes with every turn and tells nothing of it."""
 
 
 def _other(event: Event, seen: Observation) -> None:
@@ -92,6 +103,10 @@ _HANDLERS: dict[str, Handler] = {
     "BeforeTool": _before_tool,
     "AfterTool": _after_tool,
     "Notification": notification,
+    "PreCompress": _noise,
+    "BeforeModel": _noise,
+    "AfterModel": _noise,
+    "BeforeToolSelection": _noise,
 }
 
 
@@ -121,8 +136,8 @@ def _step(
     happened = {at: event["timestamp"]} if isinstance(event.get("timestamp"), str) else {}
     name = [event.get("hook_event_name"), event.get("timestamp"), *content]
     return Step(
-        key=f"gemini:{fingerprint(name)}",
-        finds="same",
+        replay=f"gemini:{fingerprint(name)}",
+        exact=True,
         module=module,
         command=command,
         metadata={**metadata, **happened},

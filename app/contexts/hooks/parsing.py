@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from app.schemas.hooks import Observation, Step, Waiting
+from app.schemas.hooks import Closing, Observation, Step, Waiting
 from app.schemas.sessions import ResultInput, ResultStatus
 
 Event = dict[str, Any]
@@ -42,8 +42,13 @@ def told(event: Event, seen: Observation, handlers: Mapping[str, Handler]) -> Ob
     name = as_text(event.get("hook_event_name"))
     handlers.get(name, handlers[""])(event, seen)
     at = moment(event.get("timestamp"))
+    replay = fingerprint(event)
     for step in seen.steps:
-        step.at = at
+        if isinstance(step, Step):
+            step.at = at
+            # Events that tell no time can be equal without being the same.
+            step.replay, step.exact = step.replay or replay, step.exact or at is not None
+    seen.parent_external_id = external_id(event.get("parent_session_id"))
     return seen
 
 
@@ -99,8 +104,13 @@ def tool_result(response: Any, duration_ms: int | None) -> ResultInput:
     result = ResultInput(status="ok", duration_ms=duration_ms)
     if isinstance(response, str):
         result.stdout = response
+    elif (written := _written(response)) is not None:
+        result.stdout = written
     elif isinstance(response, dict):
         rest = dict(response)
+        if (written := _written(response.get("content"))) is not None:
+            result.stdout = written
+            del rest["content"]
         if isinstance(response.get("stdout"), str):
             result.stdout = rest.pop("stdout")
         if isinstance(response.get("stderr"), str):
@@ -113,8 +123,19 @@ def tool_result(response: Any, duration_ms: int | None) -> ResultInput:
     return result
 
 
+def _written(content: Any) -> str | None:
+    """Join the text of MCP content blocks; None for anything that is not text alone."""
+    if not isinstance(content, list) or not content:
+        return None
+    blocks = [as_mapping(block) for block in content]
+    if any(block.get("type") != "text" for block in blocks):
+        return None
+    return "\n".join(as_text(block.get("text")) for block in blocks)
+
+
 def _status(response: dict[str, Any], code: int | None) -> ResultStatus:
-    if code or response.get("is_error") is True or response.get("success") is False:
+    failed = response.get("is_error") is True or response.get("isError") is True
+    if code or failed or response.get("success") is False:
         return "error"
     return "warning" if response.get("interrupted") is True else "ok"
 
@@ -122,7 +143,16 @@ def _status(response: dict[str, Any], code: int | None) -> ResultStatus:
 def permission_wait(tool: Any, tool_input: Any) -> Waiting:
     argument = main_argument(tool_input)
     name = as_text(tool)
-    return Waiting(kind="permission_request", message=f"{name}: {argument}" if argument else name)
+    return Waiting(
+        kind="permission_request",
+        message=f"{name}: {argument}" if argument else name,
+        call=call_of(tool, tool_input),
+    )
+
+
+def call_of(tool: Any, tool_input: Any) -> str:
+    """Identify a tool call by what is called with what."""
+    return fingerprint([tool, tool_input])
 
 
 def notification(event: Event, seen: Observation) -> None:
@@ -137,7 +167,7 @@ def keep(event: Event, seen: Observation, name: Any, **metadata: Any) -> None:
     once."""
     seen.steps = [
         Step(
-            key=f"event:{fingerprint(event)}",
+            replay=f"event:{fingerprint(event)}",
             module="Event",
             command=as_text(name),
             metadata={**metadata, "event": event},
@@ -147,7 +177,14 @@ def keep(event: Event, seen: Observation, name: Any, **metadata: Any) -> None:
 
 
 def session_start(event: Event, seen: Observation, *, common: frozenset[str]) -> None:
-    """Keep the fields that are not `common` to all events of the agent as they came."""
+    """Keep the fields that are not `common` to all events of the agent as they came.
+
+    An agent that starts anew has lost what it left open; compaction happens within a turn.
+    """
+    seen.begins = True
+    if event.get("source") != "compact":
+        seen.turn = True
+        seen.steps = [Closing(reason="the agent was started anew", everyone=True)]
     seen.state |= texts(event, "source")
     rest = without(event, common)
     if rest:

@@ -5,8 +5,8 @@ from app.contexts.sessions.history import Window
 from app.contexts.sessions.history.interactions import get_interaction, list_interactions
 from app.contexts.sessions.listing import (
     SessionFilter,
+    find_recorded,
     get_session,
-    is_outside,
     list_sessions,
 )
 from app.contexts.sessions.observing import lock_known, observe
@@ -37,9 +37,9 @@ __all__ = [
     "detach_component",
     "detach_project",
     "fail_session",
+    "find_recorded",
     "get_interaction",
     "get_session",
-    "is_outside",
     "list_interactions",
     "list_sessions",
     "lock_known",

@@ -58,11 +58,25 @@ class SessionChange:
         self.row = self.row._replace(status="active", state=state)
         self.events.append("session.reopened")
 
-    def wait_for_person(self, kind: str, message: str, since: str) -> None:
-        """A wait lasts from its first event on, however many announce it."""
-        before = self.row.needs_input
-        since = since if before is None else before["since"]
-        waiting = {"kind": kind, "message": message, "since": since}
+    def wait_for_person(
+        self,
+        kind: str,
+        message: str,
+        since: str,
+        *,
+        call: str | None = None,
+        agent_id: str | None = None,
+    ) -> None:
+        """Wait from the first event on, however many announce it.
+
+        `call` and `agent_id` tell which tool call of which subagent waits; a later event that does
+        not name them leaves them as they are.
+        """
+        before = self.row.needs_input or {}
+        waiting = {"kind": kind, "message": message, "since": before.get("since", since)}
+        for name, value in (("call", call), ("agent_id", agent_id)):
+            if (known := value or before.get(name)) is not None:
+                waiting[name] = known
         if waiting != before:
             self.row = self.row._replace(needs_input=waiting)
             self.events.append("session.needs_input")

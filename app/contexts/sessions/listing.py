@@ -2,7 +2,7 @@
 the time of a page."""
 
 import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -27,7 +27,9 @@ _DECODERS = [(_COLUMNS.index(name), decoder.decode) for name, decoder in _JSON.i
 _SELECTED = ", ".join(f"{name}::text" if name in _JSON else name for name in _COLUMNS)
 _SELECT = f"SELECT {_SELECTED} FROM sessions WHERE account_id = $1"  # noqa: S608 - our own columns
 _SELECT_ONE = f"{_SELECT} AND id = $2 AND {project_wall('$3')}"
-_PROJECT_OF = "SELECT project_id FROM sessions WHERE account_id = $1 AND external_id = $2"
+_RECORDED = """
+SELECT project_id, status FROM sessions WHERE account_id = $1 AND external_id = $2
+"""
 
 
 class SessionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,12 +103,21 @@ async def get_session(scope: Scope, db: Db, session_id: int) -> SessionSummary:
     return _summary(row)
 
 
-async def is_outside(scope: Scope, db: Db, external_id: str) -> bool:
-    """Whether the session lives in another project than the one a strict scope is bound to."""
-    if not scope.strict:
-        return False
-    found = await db.driver.fetchrow(_PROJECT_OF, scope.account_id, external_id)
-    return found is not None and found["project_id"] != scope.project_id
+class Recorded(NamedTuple):
+    """A session with an agent's own id: whether it lies outside a strict scope's project, and
+    whether it has ended."""
+
+    outside: bool
+    ended: bool
+
+
+async def find_recorded(scope: Scope, db: Db, external_id: str) -> Recorded:
+    """Look at a session without locking it; one that does not exist is neither."""
+    found = await db.driver.fetchrow(_RECORDED, scope.account_id, external_id)
+    if found is None:
+        return Recorded(outside=False, ended=False)
+    outside = scope.strict and found["project_id"] != scope.project_id
+    return Recorded(outside, found["status"] != "active")
 
 
 def _summary(row: asyncpg.Record) -> SessionSummary:

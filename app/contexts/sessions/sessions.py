@@ -9,7 +9,7 @@ from app.contexts.sessions import history, lifecycle
 from app.contexts.sessions.events import session_event
 from app.contexts.sessions.history import Locked
 from app.contexts.sessions.lifecycle import SessionChange
-from app.contexts.sessions.listing import get_session, is_outside
+from app.contexts.sessions.listing import find_recorded, get_session
 from app.contexts.sessions.references import detach_parent
 from app.contexts.sessions.statements import DELETE, NewSession, Reference
 from app.contexts.sessions.types import has_workflow, require_session_type
@@ -34,10 +34,12 @@ async def create_session(scope: Scope, db: Db, data: SessionCreate) -> SessionSu
             raise Invalid.field("component_id", "belongs to another project")
         project_id = component.project_id
     await require_visible(scope, db, Session, data.parent_session_id, "parent_session_id")
-    if data.external_id is not None and await is_outside(scope, db, data.external_id):
-        raise Conflict(
-            "A session of another project has this external_id.", code="key_in_other_project"
-        )
+    if data.external_id is not None:
+        recorded = await find_recorded(scope, db, data.external_id)
+        if recorded.outside:
+            raise Conflict(
+                "A session of another project has this external_id.", code="key_in_other_project"
+            )
     new = NewSession(
         account_id=scope.account_id,
         project_id=project_id,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.queries import Query
+from app.queries import Query, project_wall
 
 
 class NewSession(NamedTuple):
@@ -50,6 +50,22 @@ LOCK_KNOWN = Query(
     ) AS wanted JOIN sessions AS session ON session.external_id = wanted.external_id
     WHERE session.account_id = :account_id ORDER BY session.id FOR NO KEY UPDATE OF session
     """,
+)
+
+
+class Visible(NamedTuple):
+    account_id: int
+    external_id: str
+    project_id: int | None
+
+
+FIND_RECORDED = Query(
+    Visible,
+    f"""
+    SELECT id FROM sessions
+    WHERE account_id = :account_id AND external_id = :external_id
+      AND {project_wall(":project_id")}
+    """,  # noqa: S608 - a constant
 )
 
 

@@ -88,9 +88,10 @@ async def test_what_the_later_event_knows_is_kept_in_either_order(world: World) 
     assert contents[0] == contents[1]
 
 
-async def test_the_agent_waits_until_anything_else_happens(world: World) -> None:
+async def test_an_agent_waits_until_its_call_ends(world: World) -> None:
     client = world.client()
-    await post_all(client, "claude-code", [claude("PermissionRequest-Bash")])
+    request = claude("PermissionRequest-Bash")
+    await post_all(client, "claude-code", [request])
     waiting = (await session_of(client, SESSION))["needs_input"]
     assert waiting["kind"] == "permission_request"
     await post_all(client, "claude-code", [claude("Notification-permission_prompt")])
@@ -99,7 +100,11 @@ async def test_the_agent_waits_until_anything_else_happens(world: World) -> None
     assert (await agent_of(client, SESSION))["needs_input"] == still
     stuck = (await client.get("/api/sessions?needs_input=true")).json()["data"]
     assert [s["external_id"] for s in stuck] == [SESSION]
-    await post_all(client, "claude-code", [claude("PostToolUse-Bash")])
+    helper = {**claude("PostToolUse-Bash-subagent"), "session_id": SESSION}
+    await post_all(client, "claude-code", [helper, claude("PostToolUse-Bash")])
+    assert (await session_of(client, SESSION))["needs_input"] == still
+    allowed = claude("PostToolUse-Bash", tool_use_id=CALL, tool_input=request["tool_input"])
+    await post_all(client, "claude-code", [allowed])
     assert (await session_of(client, SESSION))["needs_input"] is None
 
 
@@ -115,22 +120,32 @@ async def test_a_background_task_is_no_human(world: World) -> None:
     assert session["title"] is None
 
 
-async def test_older_versions_do_not_name_their_prompts(world: World) -> None:
+async def test_prompts_without_ids_are_told_apart_by_the_events_number(world: World) -> None:
     client = world.client()
-    prompt, stop = claude("UserPromptSubmit"), claude("Stop")
+    prompt, stop = claude("UserPromptSubmit", prompt="go on"), claude("Stop")
     del prompt["prompt_id"], stop["prompt_id"]
     run = [
-        {**prompt, "prompt": "one"},
-        {**stop, "last_assistant_message": "1"},
-        {**prompt, "prompt": "two"},
-        {**stop, "last_assistant_message": "2"},
+        prompt,
+        {**stop, "last_assistant_message": "half"},
+        prompt,
+        {**stop, "last_assistant_message": "whole"},
     ]
     for _ in range(2):
-        await post_all(client, "claude-code", run)
-        assert rows(await session_of(client, SESSION)) == [
-            Row("UserPrompt", "one", "ok", "1"),
-            Row("UserPrompt", "two", "ok", "2"),
+        for number, event in enumerate(run):
+            numbered = {
+                "X-Agent-Event-Id": f"1-{number}",
+                "X-Agent-Event-Time": f"2026-11-21T08:00:0{number}Z",
+            }
+            sent = await client.post("/api/hooks/claude-code", json=event, headers=numbered)
+            assert sent.status_code == 204
+        session = await session_of(client, SESSION)
+        assert rows(session) == [
+            Row("UserPrompt", "go on", "ok", "half"),
+            Row("UserPrompt", "go on", "ok", "whole"),
         ]
+    assert session["interactions"][1]["command"]["timestamp"] == "2026-11-21T08:00:02Z"
+    await post_all(client, "claude-code", run)
+    assert len(rows(await session_of(client, SESSION))) == 4, "without numbers they are said anew"
 
 
 @pytest.mark.parametrize("at_once", [False, True])

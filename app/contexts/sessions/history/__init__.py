@@ -7,7 +7,15 @@ from app.contexts.sessions.history.documents import (
     stored_result,
     without_marks,
 )
-from app.contexts.sessions.history.history import Window, find, find_in_all, find_last, name, read
+from app.contexts.sessions.history.history import (
+    Window,
+    find,
+    find_in_all,
+    find_last,
+    name,
+    read,
+    read_stored,
+)
 from app.contexts.sessions.history.locking import (
     Locked,
     LockedSession,
@@ -47,6 +55,7 @@ __all__ = [
     "normal",
     "number",
     "read",
+    "read_stored",
     "stored_interaction",
     "stored_result",
     "storing_all",

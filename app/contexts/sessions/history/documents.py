@@ -104,7 +104,7 @@ def normal(result: ResultInput) -> ResultInput:
     return msgspec.structs.replace(result, code=code, exit_code=None)
 
 
-def digest(posted: msgspec.Struct) -> str:
+def digest(posted: object) -> str:
     """Hash a document so that equal documents hash alike, whatever the order of their keys."""
     encoded = msgspec.json.encode(posted, order="sorted")
     return hashlib.blake2b(encoded, digest_size=16).hexdigest()

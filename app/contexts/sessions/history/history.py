@@ -111,7 +111,16 @@ async def name(
 
 
 async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[Interaction]:
-    """In the window's order. Raises NotFound."""
+    """Read interactions in the window's order. Raises NotFound."""
+    return [without_marks(document) for document in await _read(scope, db, session_id, window)]
+
+
+async def read_stored(scope: Scope, db: Db, session_id: int, limit: int) -> list[StoredInteraction]:
+    """Read the newest interactions, newest first, digests included. Raises NotFound."""
+    return await _read(scope, db, session_id, Window(limit=limit))
+
+
+async def _read(scope: Scope, db: Db, session_id: int, window: Window) -> list[StoredInteraction]:
     after = min(max(window.after, 0), MAX_BIGINT - window.limit)
     ascending = window.order == "asc"
     reading = statements.Reading(
@@ -127,7 +136,7 @@ async def read(scope: Scope, db: Db, session_id: int, window: Window) -> list[In
     if not rows:
         raise NotFound
     found = [
-        without_marks(document)
+        document
         for interactions, oldest, newest in rows
         for document in decode(interactions)
         if oldest <= document.seq <= newest

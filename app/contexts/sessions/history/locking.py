@@ -42,6 +42,7 @@ class SessionRow(NamedTuple):
     client: str | None
     environment: str | None
     component_id: int | None
+    parent_session_id: int | None
     state: dict[str, Any]
     needs_input: dict[str, Any] | None
 

@@ -22,7 +22,8 @@ id, status, type, project_id, version, interaction_count, clock_timestamp() AS n
 interaction_count - sealed_count AS tail_count, tail_bytes
 """
 # As text: the driver would decode to dictionaries what is decoded to structs here.
-_ROW = f"{_COUNTERS}, title, client, environment, component_id, state, needs_input"
+_ROW = f"""{_COUNTERS}, title, client, environment, component_id, parent_session_id, state,
+needs_input"""
 _TAIL = f"{_ROW}, interactions::text"
 
 
@@ -116,6 +117,7 @@ class StoringChange(Storing, kw_only=True):
     client: str | None
     environment: str | None
     component_id: int | None
+    parent_session_id: int | None
     state: str | None
     needs_input: str | None
 
@@ -174,6 +176,7 @@ RETURNING id, status, type, project_id, version, interaction_count, clock_timest
 _CHANGE = """
        status = :status, project_id = :project_id, title = :title, client = :client,
        environment = :environment, component_id = :component_id,
+       parent_session_id = :parent_session_id,
        state = coalesce(:state::jsonb, state),
        needs_input = :needs_input::jsonb,
        ended_at = CASE WHEN :status <> 'active' THEN coalesce(ended_at, clock_timestamp()) END,"""

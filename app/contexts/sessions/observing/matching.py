@@ -1,25 +1,28 @@
-"""Finding the interaction that an event means when its agent gives no name for it."""
+"""Finding the interactions that an event means."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from msgspec import UNSET
+
 from app.cleaning import clean, clean_text
 from app.contexts.sessions import history
-from app.contexts.sessions.history import Locked, Window
+from app.contexts.sessions.history import Locked
+from app.contexts.sessions.observing.results import CLOSURE
 from app.db import Db
-from app.schemas.hooks import PROMPTS, Step
-from app.schemas.sessions import Interaction, StoredInteraction
+from app.schemas.hooks import PROMPTS, Closing, Step
+from app.schemas.sessions import StoredInteraction
 from app.scope import Scope
 
-# Open interactions further back are not found: agents have fewer open, and one read costs this.
-_RECENT = 200
+# Interactions further back are not searched: agents have fewer open, and one read costs this.
+RECENT = 200
 
 
-class Matching:
-    """The interactions that the events of one write may mean.
+class Candidates:
+    """The session's interactions that an event may mean, as this write has changed them so far.
 
-    `known` holds those already found, changes of this write included; `new` those that it adds.
+    `known` holds those found by an id, `new` those that this write adds.
     """
 
     def __init__(
@@ -29,48 +32,73 @@ class Matching:
         self._db = db
         self._locked = locked
         self._stored = {document.id: document for document in known.values()}
-        self._recent: list[Interaction] | None = None
+        self._recent: list[StoredInteraction] | None = None
         self.new: list[StoredInteraction] = []
 
-    async def find_open(self, step: Step) -> StoredInteraction | None:
-        """Find the interaction that a step begins, changes or ends; None if there is none."""
+    async def find(self, wanted: Callable[[StoredInteraction], bool]) -> list[StoredInteraction]:
+        """Find the recent interactions that are wanted, oldest first."""
         if self._recent is None:
-            window = Window(limit=_RECENT)
-            newest_first = await history.read(
-                self._scope, self._db, self._locked.session.id, window
+            newest_first = await history.read_stored(
+                self._scope, self._db, self._locked.session.id, RECENT
             )
-            self._recent = newest_first[::-1]
-        stored = [self._stored.get(document.id, document) for document in self._recent]
-        matches = list(filter(_condition(step), [*stored, *self.new]))
-        if not matches:
-            return None
-        match = matches[-1 if step.finds == "newest" else 0]
-        if isinstance(match, StoredInteraction):
-            return match
-        found = await history.find(self._scope, self._db, self._locked, [match.id])
-        self._stored |= found
-        return found[match.id]
+            tail = {document.id: document for document in self._locked.documents}
+            self._stored = tail | self._stored
+            self._recent = [
+                self._stored.setdefault(document.id, document) for document in newest_first[::-1]
+            ]
+        return list(filter(wanted, [*self._recent, *self.new]))
 
 
-def _condition(step: Step) -> Callable[[Interaction], bool]:
-    if step.finds == "newest":
-        modules = PROMPTS if step.module in PROMPTS else {step.module}
-        return lambda document: document.result is None and document.command.module in modules
-    content = (step.module, clean_text(step.command), clean(step.metadata.get("tool_input")))
-    if step.result is not None:
-        return lambda document: document.result is None and _content(document) == content
-    return lambda document: _began_unseen(document, step) and _content(document) == content
+def is_open(document: StoredInteraction) -> bool:
+    """Whether an interaction still waits for a real result."""
+    if document.result is None:
+        return True
+    return document.posted is not UNSET and document.posted.result == CLOSURE
 
 
-def _content(document: Interaction) -> tuple[str, str, Any]:
+def has_key(key: str) -> Callable[[StoredInteraction], bool]:
+    return lambda document: document.posted is not UNSET and document.posted.key == key
+
+
+def has_content(document: StoredInteraction, step: Step) -> bool:
+    """Whether a step says the same of an interaction as the event that began it."""
     command = document.command
-    return command.module, command.command, command.metadata.get("tool_input")
+    return (command.command, command.metadata.get("tool_input")) == (
+        clean_text(step.command),
+        clean(step.metadata.get("tool_input")),
+    )
 
 
-def _began_unseen(document: Interaction, step: Step) -> bool:
-    """Whether the interaction has an end but no beginning, and this step began before that end."""
+def began_unseen(document: StoredInteraction, step: Step) -> bool:
+    """Whether the interaction has an end but no beginning yet, which this step may be.
+
+    Where an agent tells times, the beginning must lie before that end.
+    """
     metadata = document.command.metadata
     ended, begins = metadata.get("ended_at"), step.metadata.get("began_at")
     if "began_at" in metadata or not isinstance(ended, str) or not isinstance(begins, str):
         return False
     return begins <= ended
+
+
+def is_left_open_by(closing: Closing) -> Callable[[StoredInteraction], bool]:
+    def is_left_open(document: StoredInteraction) -> bool:
+        command = document.command
+        if document.result is not None or (command.module in PROMPTS and not closing.prompts):
+            return False
+        if not closing.everyone and command.metadata.get("agent_id") != closing.agent_id:
+            return False
+        prompt = prompt_of(command.metadata)
+        if closing.prompt is not None and prompt not in {None, closing.prompt}:
+            return False
+        return closing.spared_prompt is None or prompt != closing.spared_prompt
+
+    return is_left_open
+
+
+def prompt_of(metadata: Mapping[str, Any]) -> str | None:
+    """Read the id of the prompt that an interaction belongs to, where its agent tells it."""
+    for name in ("prompt_id", "turn_id"):
+        if isinstance(metadata.get(name), str):
+            return str(metadata[name])
+    return None
