@@ -14,7 +14,7 @@ from app.paging import PageRequest
 from app.schemas.sessions import SessionCreate
 from app.settings import Settings
 from tests.factories import World
-from tests.planning import administer
+from tests.query_plans import administer
 
 
 async def test_who_asks_first_is_served_first(settings: Settings) -> None:

@@ -80,7 +80,7 @@ async def test_errors_are_declared(document: dict[str, Any]) -> None:
         assert problem["schema"]["$ref"].endswith("/Problem")
 
 
-async def test_what_has_a_version_may_be_unchanged(document: dict[str, Any]) -> None:
+async def test_resources_with_a_version_declare_304(document: dict[str, Any]) -> None:
     described = operations(document)
     unchanged = {name for name, found in described.items() if "304" in found["responses"]}
     assert {"get_session", "get_project", "get_work_item"} <= unchanged

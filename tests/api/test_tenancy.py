@@ -105,7 +105,7 @@ async def test_another_accounts_row_does_not_exist(
 
 @named(WITH_ROW)
 @pytest.mark.parametrize("bad", ["0", "-1", str(2**63), "abc", "1.5", "9" * 400, "%00"])
-async def test_an_id_that_no_row_could_have(operation: Operation, bad: str, world: World) -> None:
+async def test_an_impossible_id_is_not_found(operation: Operation, bad: str, world: World) -> None:
     ids = dict.fromkeys(operation.parameters, bad)
     response = await operation.call(world.client(), {**ids, "agent": "claude-code"})
     assert response.status_code == 404
@@ -223,6 +223,6 @@ async def test_a_token_expires_while_it_is_in_use(world: World) -> None:
     assert (await client.get("/api/me")).status_code == 401
 
 
-async def test_worlds_are_apart(world: World) -> None:
+async def test_each_world_has_its_own_account(world: World) -> None:
     other = await make_world(world.database, world.app)
     assert (await other.client().get("/api/me")).json()["account"]["id"] != world.account_id

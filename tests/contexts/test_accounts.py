@@ -63,7 +63,7 @@ async def test_two_owners_cannot_demote_each_other_at_once(world: World) -> None
             await db.driver.execute("DELETE FROM members WHERE id = $1", members[1])
 
 
-async def test_an_admin_does_nothing_to_an_owner(world: World) -> None:
+async def test_an_admin_may_not_change_an_owner(world: World) -> None:
     admin = world.client(await world.token_for("admin"))
     owner = f"/api/members/{await first_member(world)}"
     second = f"/api/members/{await add_member(world)}"
@@ -230,7 +230,7 @@ async def test_last_used_at_is_written_once_a_minute(world: World) -> None:
         "AS_1-1_" + "a" * 43,
     ],
 )
-def test_what_is_no_token(text: str) -> None:
+def test_malformed_tokens_are_refused(text: str) -> None:
     assert parse_token(text) is None
 
 

@@ -80,7 +80,7 @@ async def close(world: World, instance_id: str) -> None:
 
 
 @pytest.mark.parametrize("table", LOGS)
-async def test_what_is_logged_stays(world: World, table: str) -> None:
+async def test_logged_rows_never_change(world: World, table: str) -> None:
     await close(world, await instance(world))
     with pytest.raises(asyncpg.RaiseError, match="never change"):
         async with world.db() as db:

@@ -101,7 +101,9 @@ async def test_another_tenants_row_does_not_exist(worlds: Worlds, name: str) -> 
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_nor_does_another_projects_for_a_strict_scope(worlds: Worlds, name: str) -> None:
+async def test_another_projects_row_does_not_exist_in_a_strict_scope(
+    worlds: Worlds, name: str
+) -> None:
     scope = worlds.other.scope(project_id=worlds.project_id, strict=True)
     with pytest.raises(NotFound):
         async with worlds.other.db(scope) as db:
@@ -109,7 +111,7 @@ async def test_nor_does_another_projects_for_a_strict_scope(worlds: Worlds, name
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - READS))
-async def test_writing_needs_a_role(worlds: Worlds, name: str) -> None:
+async def test_a_viewer_may_not_write(worlds: Worlds, name: str) -> None:
     scope = worlds.other.scope(Role.VIEWER)
     with pytest.raises(Forbidden):
         async with worlds.other.db(scope) as db:
@@ -127,7 +129,7 @@ async def test_writing_needs_a_role(worlds: Worlds, name: str) -> None:
         ("update_fleet_settings", (FleetSettingsUpdate(),)),
     ],
 )
-async def test_a_viewer_makes_nothing(worlds: Worlds, name: str, given: tuple[Any, ...]) -> None:
+async def test_a_viewer_may_not_create(worlds: Worlds, name: str, given: tuple[Any, ...]) -> None:
     scope = worlds.other.scope(Role.VIEWER)
     with pytest.raises(Forbidden):
         async with worlds.other.db(scope) as db:

@@ -52,7 +52,7 @@ async def get(world: World, session_id: str = "a") -> Any:
         return await fleet.get_agent(world.scope(), db, session_id)
 
 
-async def test_it_exists_after_any_event(world: World) -> None:
+async def test_any_event_registers_the_agent(world: World) -> None:
     await observe(world, codebase="/src", pid=7, metadata={"model": "opus"})
     agent = await get(world)
     assert (agent.status, agent.computed_status, agent.codebase) == ("idle", "idle", "/src")
@@ -65,7 +65,7 @@ async def test_it_exists_after_any_event(world: World) -> None:
     assert await events(world) == ["agent.registered", "agent.updated"]
 
 
-async def test_one_row_version_in_five_seconds(world: World) -> None:
+async def test_events_write_one_row_version_in_five_seconds(world: World) -> None:
     await observe(world, codebase="/src", metadata={"model": "opus"})
     first = await row_version(world, "a")
     for _ in range(3):
@@ -96,7 +96,7 @@ async def test_an_ended_agent_that_sends_an_event_is_alive_again(world: World) -
     assert await events(world) == ["agent.registered", "agent.released", "agent.revived"]
 
 
-async def test_a_heartbeat_from_before_the_clock_was_set_back(world: World) -> None:
+async def test_a_heartbeat_in_the_future_is_replaced_by_the_next(world: World) -> None:
     """It is replaced by the next one, or a dead agent would be taken for alive until then."""
     scope = world.scope()
     await observe(world)
@@ -107,7 +107,7 @@ async def test_a_heartbeat_from_before_the_clock_was_set_back(world: World) -> N
     assert (await get(world)).heartbeat_at < before.heartbeat_at
 
 
-async def test_one_that_died_before_the_clock_was_set_back(world: World) -> None:
+async def test_the_sweep_resets_heartbeats_in_the_future(world: World) -> None:
     """It is silent from the next sweep on, not only once the clock has caught up."""
     scope = world.scope()
     await observe(world)
@@ -178,7 +178,7 @@ async def test_an_agent_of_another_project_is_left_alone(world: World) -> None:
     assert (await get(world, "b")).project_id == world.project_id
 
 
-async def test_what_is_stuck(world: World) -> None:
+async def test_an_agent_needs_input_when_its_session_does(world: World) -> None:
     """An agent waits for a person when the session that records it does."""
     await observe(world)
     await observe(world, "b")

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from app.contexts import fleet
 from app.paging import PageRequest
 from tests.factories import World
-from tests.planning import administer, among_small_accounts, fresh_plans, rows_read
+from tests.query_plans import administer, among_small_accounts, fresh_plans, rows_read
 
 AGENTS = 2000
 BATCH = 1000

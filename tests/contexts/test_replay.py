@@ -148,7 +148,7 @@ async def test_sixteen_writers(world: World) -> None:
     assert as_plain(await replay(world, instance_id))["counts"] == {"instance": 1, "system": 80}
 
 
-async def test_an_epic_makes_a_checkpoint_when_it_should(world: World) -> None:
+async def test_a_completed_epic_creates_a_checkpoint_when_the_setting_is_on(world: World) -> None:
     client = world.client()
     instance_id = await new_instance(world)
     path = f"/api/instances/{instance_id}"

@@ -113,7 +113,9 @@ async def test_another_tenants_row_does_not_exist(worlds: Worlds, name: str) -> 
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if "nature" not in name])
-async def test_nor_does_another_projects_for_a_strict_scope(worlds: Worlds, name: str) -> None:
+async def test_another_projects_row_does_not_exist_in_a_strict_scope(
+    worlds: Worlds, name: str
+) -> None:
     scope = worlds.other.scope(project_id=worlds.project_id, strict=True)
     with pytest.raises(NotFound):
         async with worlds.other.db(scope) as db:
@@ -121,7 +123,7 @@ async def test_nor_does_another_projects_for_a_strict_scope(worlds: Worlds, name
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - READS))
-async def test_writing_needs_a_role(worlds: Worlds, name: str) -> None:
+async def test_a_viewer_may_not_write(worlds: Worlds, name: str) -> None:
     scope = worlds.other.scope(Role.VIEWER)
     with pytest.raises(Forbidden):
         async with worlds.other.db(scope) as db:

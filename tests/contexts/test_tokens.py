@@ -19,7 +19,7 @@ async def test_a_revoked_token_is_out_at_once(world: World) -> None:
     assert "token" not in kept
 
 
-async def test_who_was_let_in_just_before_is_not_remembered(world: World) -> None:
+async def test_a_token_read_just_before_its_revocation_is_not_cached(world: World) -> None:
     """The identity is read, and waits to say that it was used, while the token is revoked."""
     created = await world.client().post("/api/tokens", json={"name": "t", "scopes": ["admin"]})
     client = world.client(created.json()["token"])
@@ -32,7 +32,7 @@ async def test_who_was_let_in_just_before_is_not_remembered(world: World) -> Non
     assert (await client.get("/api/me")).status_code == 401
 
 
-async def test_a_crowd_with_one_token_asks_once(world: World) -> None:
+async def test_concurrent_requests_with_one_token_read_it_once(world: World) -> None:
     """As many would otherwise take every connection at once, each time what is known runs out."""
     client = world.client(await world.token_for("editor"))
     async with world.db() as db:
@@ -47,7 +47,7 @@ async def test_a_crowd_with_one_token_asks_once(world: World) -> None:
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_who_comes_after_a_revocation_does_not_join_who_came_before(world: World) -> None:
+async def test_a_request_after_a_revocation_reads_the_token_again(world: World) -> None:
     created = await world.client().post("/api/tokens", json={"name": "t", "scopes": ["admin"]})
     client, released = world.client(created.json()["token"]), asyncio.Event()
 

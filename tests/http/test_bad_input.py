@@ -138,7 +138,9 @@ async def test_agent_output_survives_a_nul_byte(world: World, path: str) -> None
         ("/api/devices", "device_id", "press-1"),
     ],
 )
-async def test_a_name_ends_where_it_ends(world: World, path: str, field: str, text: str) -> None:
+async def test_a_name_may_not_end_in_a_line_break(
+    world: World, path: str, field: str, text: str
+) -> None:
     """A pattern's `$` would let a line break through."""
     name = "title" if path == "/api/work-items" else "name"
     body = {name: "Another", field: f"{text}\n"}
@@ -149,7 +151,7 @@ async def test_a_name_ends_where_it_ends(world: World, path: str, field: str, te
     assert (await world.client().post(path, json={**body, field: text})).status_code == 201
 
 
-async def test_times_that_are_none_in_utc(world: World, path: str) -> None:
+async def test_times_outside_utc_are_refused(world: World, path: str) -> None:
     client = world.client()
     for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
         token = await client.post("/api/tokens", json={"name": "t", "expires_at": moment})
@@ -169,7 +171,7 @@ async def test_times_that_are_none_in_utc(world: World, path: str) -> None:
 ITEM_KEYS = ("availability_rank", "track", "sequence_rank", "key")
 
 
-async def test_a_cursor_of_somebody_elses_making(world: World) -> None:
+async def test_a_forged_cursor_is_refused(world: World) -> None:
     instance = {"project": "p", "instance_type": "PS", "instance_id": "p-PS-abc123"}
     await world.client().post("/api/instances", json=instance)
     timeline = "instances/p-PS-abc123/timeline"
@@ -189,7 +191,7 @@ async def test_a_cursor_of_somebody_elses_making(world: World) -> None:
         assert problem(answer) == (422, "invalid", ["cursor"]), keys
 
 
-async def test_a_project_number_of_many_digits(world: World) -> None:
+async def test_a_project_number_of_many_digits_is_not_found(world: World) -> None:
     answer = await world.client(**{"X-Project": "9" * 5000}).get("/api/sessions")
     assert problem(answer)[:2] == (404, "not_found")
 

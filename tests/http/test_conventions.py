@@ -83,7 +83,7 @@ async def test_times_are_answered_in_utc(world: World) -> None:
         ),
     ],
 )
-async def test_what_was_redacted_may_be_sent_back(
+async def test_redacted_values_may_be_sent_back(
     world: World, made_by: str, changed_by: str, body: dict[str, str], limits: dict[str, int]
 ) -> None:
     """What stands for a secret is longer than the secret, and no field longer than its limit."""

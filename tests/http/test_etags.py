@@ -48,7 +48,7 @@ async def test_a_lost_update_is_refused(world: World, method: str, suffix: str, 
         assert done.status_code == 200
 
 
-async def test_what_loses_what_it_refers_to_has_another_version(world: World) -> None:
+async def test_losing_a_reference_changes_the_version(world: World) -> None:
     client = world.client(**{"X-Project": "*"})
 
     async def new(kind: str, **fields: Any) -> str:

@@ -129,7 +129,7 @@ async def test_a_secret_is_shown_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "\x01"])
-async def test_a_key_that_is_none(world: World, key: str) -> None:
+async def test_an_invalid_key_is_refused(world: World, key: str) -> None:
     response = await world.client().post(
         "/api/sessions", json=BODY, headers={"Idempotency-Key": key}
     )

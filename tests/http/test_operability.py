@@ -61,7 +61,7 @@ async def test_a_token_that_asks_too_often(world: World, settings: Settings) -> 
         assert (await client.get("/api/me", headers=other)).status_code == 200
 
 
-async def test_no_connection_left(world: World, settings: Settings) -> None:
+async def test_an_exhausted_pool_is_a_503(world: World, settings: Settings) -> None:
     """Whoever holds the only one is let go on; the others are told when to come again."""
     app: Any = create_app(msgspec.structs.replace(settings, pool_size=1, pool_timeout=1))
     database = app.litestar.state.database
@@ -143,7 +143,7 @@ async def test_an_error_of_the_database_quotes_no_parameter(world: World) -> Non
     assert "private" not in str(caught.value)
 
 
-def test_settings_name_what_they_cannot_use() -> None:
+def test_an_unusable_setting_is_named() -> None:
     good = {"DATABASE_URL": "postgresql://x"}
     assert from_environment(good).pool_size == 10
     for variable, value in (
@@ -198,7 +198,7 @@ $$
 
 
 @pytest.mark.parametrize("held", ["components WHERE name = 'One'", "feed_counters WHERE true"])
-async def test_what_ends_in_a_deadlock_is_carried_out_again(world: World, held: str) -> None:
+async def test_a_request_that_deadlocks_is_retried(world: World, held: str) -> None:
     """Of two that wait for each other PostgreSQL ends one, which is nobody's bug."""
     client = world.client()
     one, two = [

@@ -58,7 +58,7 @@ async def test_a_body_that_has_no_end(server: Server) -> None:
         assert await reader.read(12) == b"HTTP/1.1 413"
 
 
-async def test_an_answer_that_is_not_taken(server: Server) -> None:
+async def test_an_answer_that_is_not_read_holds_nothing_up(server: Server) -> None:
     """Requests that wait behind it in the same connection hold no transaction either."""
     auth = {"Authorization": f"Bearer {server.token}"}
     async with AsyncExitStack() as stack, httpx.AsyncClient(headers=auth, timeout=30) as client:

@@ -112,7 +112,7 @@ async def test_the_seed_is_kept(database: Database) -> None:
 
 
 @pytest.mark.parametrize("table", sorted(SISTERS))
-async def test_its_sisters(database: Database, table: str) -> None:
+async def test_the_evidence_tables_match_the_seed(database: Database, table: str) -> None:
     found = {name: rest for name, *rest in await fetch(database, COLUMNS, table)}
     expected = dict(SISTERS[table])
     if table.startswith("orchestration_session_"):

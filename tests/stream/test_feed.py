@@ -107,7 +107,7 @@ async def test_events_of_one_session_and_of_one_project(world: World) -> None:
     assert [e["name"] for e in other] == ["project.created"]
 
 
-async def test_another_account_hears_nothing(make: Make) -> None:
+async def test_another_account_receives_no_events(make: Make) -> None:
     mine, other = await make(), await make()
     await other.client().post("/api/sessions", json=BODY)
     events = (await mine.client().get("/api/feed", headers={"X-Project": "*"})).json()["data"]
@@ -187,7 +187,7 @@ async def test_a_server_stops_with_open_streams(tmp_path: Path) -> None:
         assert await asyncio.gather(*ended) == [None] * 20
 
 
-async def test_a_server_that_stops_finishes_what_it_has_begun(tmp_path: Path) -> None:
+async def test_a_stopping_server_finishes_its_requests(tmp_path: Path) -> None:
     """A write that waits for a row lock while the server is told to stop is answered and kept."""
     server = start_server(tmp_path)
     with embedded.start(server.data_dir) as cluster:
@@ -266,7 +266,9 @@ def kill_postgres(server: Server) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_everybody_sees_the_same_whatever_breaks(tmp_path: Path, workers: str) -> None:
+async def test_every_stream_gets_every_event_once_through_failures(
+    tmp_path: Path, workers: str
+) -> None:
     server = start_server(tmp_path, "--workers", workers)
     port = server.url.rpartition(":")[2]
     crowd = Crowd(server)

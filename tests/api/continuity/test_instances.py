@@ -112,7 +112,7 @@ async def test_a_large_number_is_the_same_when_it_is_repeated(
         assert isinstance(stored["plain"], float)
 
 
-async def test_true_is_not_one_that_is_repeated(client: httpx.AsyncClient) -> None:
+async def test_true_and_one_are_not_the_same_event(client: httpx.AsyncClient) -> None:
     logs = ("events", EVENT, "event_data"), ("checkpoints", CHECKPOINT, "work_state")
     for log, body, field in logs:
         path = f"{PATH}/{log}"
@@ -230,7 +230,9 @@ async def test_a_search_finds_text_as_it_was_written(client: httpx.AsyncClient) 
             assert [e["event_id"] for e in listed] == [found.json()["event_id"]], keyword
 
 
-async def test_register_again(client: httpx.AsyncClient, world: World) -> None:
+async def test_registering_again_returns_the_instance(
+    client: httpx.AsyncClient, world: World
+) -> None:
     again = await client.post("/api/instances", json=INSTANCE)
     assert (again.status_code, again.json()["event_count"]) == (200, 1)
     other = await client.post("/api/instances", json={**INSTANCE, "project": "other"})
@@ -281,7 +283,7 @@ async def test_deleting_a_project_keeps_its_instances(
     assert (refused.status_code, refused.json()["code"]) == (409, "account_has_history")
 
 
-async def test_the_timeline_is_no_product(client: httpx.AsyncClient) -> None:
+async def test_the_timeline_lists_each_entry_once(client: httpx.AsyncClient) -> None:
     await client.post(f"{PATH}/commands", json=[COMMAND] * 7)
     await client.post(f"{PATH}/events", json=[{"event_type": "test_passed"}] * 5)
     await client.post(f"{PATH}/checkpoints", json=CHECKPOINT)

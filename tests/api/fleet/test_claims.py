@@ -44,7 +44,7 @@ async def test_a_claim(client: httpx.AsyncClient) -> None:
     assert verified.json() == answer["claim"]
 
 
-async def test_claiming_a_version(client: httpx.AsyncClient) -> None:
+async def test_a_claim_respects_if_match(client: httpx.AsyncClient) -> None:
     tag = (await client.get("/api/work-items/x")).headers["etag"]
     await client.patch("/api/work-items/x", json={"title": "Other"})
     for match, status in ((tag, 412), ('"bad"', 412), ("*", 200)):
@@ -54,7 +54,7 @@ async def test_claiming_a_version(client: httpx.AsyncClient) -> None:
         assert answer.status_code == status, answer.text
 
 
-async def test_a_held_item_that_was_moved_out_of_sight(world: World) -> None:
+async def test_an_agent_holding_an_item_of_an_invisible_project_is_refused(world: World) -> None:
     client = world.client()
     strict = world.client(**{"X-Project": str(world.project_id)})
     await make_agents(strict, "a")
@@ -196,7 +196,7 @@ async def test_force(client: httpx.AsyncClient, world: World) -> None:
     assert (loser["status"], loser["sd_id"]) == ("idle", None)
 
 
-async def test_nobody_claims_what_or_as_whom_there_is_not(client: httpx.AsyncClient) -> None:
+async def test_a_claim_needs_an_existing_item_and_agent(client: httpx.AsyncClient) -> None:
     assert (await claim(client, "nothing", "a")).status_code == 404
     assert (await claim(client, "x", "nobody")).status_code == 404
     path = "/api/work-items/x/can-claim"

@@ -48,7 +48,7 @@ async def test_a_run_of_gemini(world: World) -> None:
     assert told["result"]["timestamp"] == "2026-11-21T08:05:00.421000Z"
 
 
-async def test_a_time_that_utc_does_not_have_is_none(world: World) -> None:
+async def test_a_time_outside_utc_is_ignored(world: World) -> None:
     """In the year 0 or 10000 of UTC: the interaction is kept, at the server's own time."""
     client = world.client()
     times = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-21T09:00:00+01:00"]
@@ -61,7 +61,7 @@ async def test_a_time_that_utc_does_not_have_is_none(world: World) -> None:
     assert told[2] == "2026-11-21T08:00:00Z"
 
 
-async def test_a_state_tells_true_from_one(world: World) -> None:
+async def test_a_change_from_true_to_one_is_stored(world: World) -> None:
     client = world.client()
     for told in (1, True):
         await post_all(client, "gemini", [recorded("gemini", "SessionStart", extra=told)])
@@ -131,7 +131,7 @@ async def test_a_replay_of_gemini_long_after(world: World) -> None:
     assert content(after) == content(before)
 
 
-async def test_what_gemini_tells_of_a_failure(world: World) -> None:
+async def test_a_failure_of_gemini_is_an_error(world: World) -> None:
     client = world.client()
     failures: list[dict[str, Any]] = [
         {"llmContent": "Output: (empty)\nExit Code: 3\nProcess Group PGID: 1"},

@@ -10,7 +10,7 @@ import pytest
 
 from app.schemas.sessions import SessionOut
 from tests.api.hooks.recordings import Event, recorded
-from tests.api.hooks.test_meaning import FILES
+from tests.api.hooks.test_events import FILES
 from tests.factories import World
 from tests.histories import check_histories
 

@@ -96,7 +96,7 @@ async def test_a_replay_changes_nothing(
 
 
 @streams
-async def test_a_run_that_is_cut_anywhere(
+async def test_a_run_cut_off_at_any_event_is_a_valid_session(
     world: World, agent: str, stream: str, external_id: str, expected: list[Row]
 ) -> None:
     """Whatever is missing before or after, what was told is there, and once."""
@@ -145,7 +145,7 @@ async def test_two_accounts_may_use_the_same_session_id(
 
 
 @pytest.mark.parametrize("first", [0, 1, 2, 3])
-async def test_concurrent_calls_in_any_order(world: World, first: int) -> None:
+async def test_events_of_concurrent_calls_may_arrive_in_any_order(world: World, first: int) -> None:
     """Three calls at once: each event arrives on its own connection, so in any order."""
     client = world.client()
     calls = {f"toolu_{n}": {"command": f"echo {n}"} for n in range(3)}

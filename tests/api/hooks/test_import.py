@@ -31,7 +31,7 @@ async def test_a_batch_of_several_sessions_keeps_the_order_of_each(world: World)
         assert [row.command for row in told] == ["echo 0", "echo 1", "echo 2"]
 
 
-async def test_imports_of_the_same_sessions_never_wait_for_each_other(world: World) -> None:
+async def test_concurrent_imports_of_the_same_sessions_do_not_deadlock(world: World) -> None:
     """Each holds the sessions it has written to until it is done."""
     client = world.client()
     for round_number in range(8):
@@ -44,7 +44,7 @@ async def test_imports_of_the_same_sessions_never_wait_for_each_other(world: Wor
     assert await check_histories(world) == 6 * 8
 
 
-async def test_an_import_never_ends_what_somebody_else_begins(world: World) -> None:
+async def test_an_import_never_ends_a_call_that_a_live_hook_began(world: World) -> None:
     """It ends only what it has created itself, whoever comes first."""
     client = world.client()
     for round_number in range(12):
@@ -71,7 +71,7 @@ async def test_an_import_never_ends_what_somebody_else_begins(world: World) -> N
     assert len(created) == len(set(created)) == 12
 
 
-async def test_an_import_and_who_else_locks_several_sessions_never_wait_for_each_other(
+async def test_an_import_does_not_deadlock_with_other_locks_on_several_sessions(
     world: World,
 ) -> None:
     """The names of the sessions are in another order than the sessions."""

@@ -120,7 +120,7 @@ async def test_rolling_back(world: World) -> None:
     assert (summary["actions"]["completed"], summary["actions"]["rolled_back"]) == (1, 1)
 
 
-async def test_the_summary_is_what_the_actions_say(world: World) -> None:
+async def test_the_summary_counts_the_actions(world: World) -> None:
     client = world.client()
     admin = world.client(await world.token_for("admin"))
     path = await make(client, chairman_oversight=True)

@@ -98,7 +98,7 @@ async def test_a_failure_and_a_cancellation_are_logged(world: World) -> None:
     assert (await client.post(f"{await make(client)}/fail", json={})).status_code == 422
 
 
-async def test_what_we_set_is_not_for_the_body(world: World) -> None:
+async def test_fields_set_by_the_server_are_refused_in_a_body(world: World) -> None:
     client = world.client()
     for field in ("company_id", "created_by", "session_status", "session_id", "error_log"):
         body = {"session_type": TYPE, field: AGENT}

@@ -67,7 +67,7 @@ async def test_a_rejection(world: World, admin: httpx.AsyncClient) -> None:
     assert (payload["decided_by"], payload["note"]) == (rejected["decided_by"], "too risky")
 
 
-async def test_who_may_not_decide(world: World) -> None:
+async def test_requesters_and_editors_may_not_decide(world: World) -> None:
     client = world.client()
     _, _, decision = await watched(client)
     for verb in ("approve", "reject"):
@@ -81,7 +81,9 @@ async def test_who_may_not_decide(world: World) -> None:
     refused(await writer.post(f"{decision}/approve"), 403, "forbidden")
 
 
-async def test_what_a_pending_decision_blocks(world: World, admin: httpx.AsyncClient) -> None:
+async def test_a_pending_decision_blocks_completion_and_switching_oversight_off(
+    world: World, admin: httpx.AsyncClient
+) -> None:
     client = world.client()
     path, _, decision = await watched(client)
     refused(await client.post(f"{path}/complete"), 409, "decisions_pending")
@@ -92,7 +94,7 @@ async def test_what_a_pending_decision_blocks(world: World, admin: httpx.AsyncCl
     await post(client, f"{path}/complete", None, 200)
 
 
-async def test_switching_on_asks_about_what_waits(world: World) -> None:
+async def test_switching_oversight_on_requests_missing_decisions(world: World) -> None:
     client = world.client()
     path = await make(client)
     await post(client, f"{path}/actions", CRITICAL)
@@ -104,7 +106,7 @@ async def test_switching_on_asks_about_what_waits(world: World) -> None:
 
 
 @pytest.mark.parametrize("end", ["action", "session"])
-async def test_nobody_decides_about_what_is_cancelled(
+async def test_decisions_about_cancelled_actions_are_withdrawn(
     world: World, admin: httpx.AsyncClient, end: str
 ) -> None:
     client = world.client()
@@ -125,7 +127,7 @@ async def test_decisions_stay_in_a_project(world: World) -> None:
     assert (await strict.post(f"{decision}/approve")).status_code == 404
 
 
-async def test_what_ran_when_oversight_began_needs_approval_to_run_again(
+async def test_an_action_running_when_oversight_began_needs_approval_for_a_retry(
     world: World, admin: httpx.AsyncClient
 ) -> None:
     client = world.client()

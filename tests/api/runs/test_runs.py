@@ -51,7 +51,7 @@ async def test_devices(world: World) -> None:
     assert taken.json()["code"] == "id_taken"
 
 
-async def test_what_is_in_use_stays(world: World) -> None:
+async def test_a_device_or_nature_in_use_is_not_deleted(world: World) -> None:
     client = world.client()
     device = await make_device(client, device_id="a b%c")
     await post(client, "/api/natures", {"orchestration_nature_id": "mine", "nature": "Mine"})
@@ -129,7 +129,7 @@ async def test_nothing_is_written_after_the_end(world: World) -> None:
     assert (await client.get(path)).json() == done
 
 
-async def test_two_finish_and_one_wins(world: World) -> None:
+async def test_only_one_of_two_concurrent_finishes_succeeds(world: World) -> None:
     client = world.client()
     run = await make_run(client)
     answers = await asyncio.gather(
@@ -174,7 +174,7 @@ async def test_states_are_a_chain(world: World) -> None:
         ("issues", {**ISSUE, "session_entry_id": "no"}, "session_entry_id"),
     ],
 )
-async def test_one_bad_row_and_nothing_is_written(
+async def test_one_bad_row_rejects_the_batch(
     world: World, kind: str, bad: dict[str, Any], field: str
 ) -> None:
     client = world.client()

@@ -128,7 +128,7 @@ async def test_windows_page_through_everything(world: World) -> None:
         assert seqs == list(range(131 - count, 131))
 
 
-async def test_an_answer_agrees_with_itself_while_others_append(world: World) -> None:
+async def test_a_read_is_consistent_while_others_append(world: World) -> None:
     client = world.client()
     path = f"/api/sessions/{await new_session(client)}"
     done = asyncio.Event()

@@ -19,7 +19,7 @@ async def new(http: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
     return session
 
 
-async def test_what_a_new_session_looks_like(world: World) -> None:
+async def test_a_new_session_has_its_defaults(world: World) -> None:
     session = await new(world.client(), title="Fix it", agent="claude_code", environment="local")
     times = {name: session.pop(name) for name in ("inserted_at", "updated_at")}
     assert all(value.endswith("Z") for value in times.values())
@@ -103,7 +103,7 @@ async def test_true_and_one_are_not_the_same(world: World, before: Any, after: A
     assert json.dumps(state) == json.dumps({"done": after})
 
 
-async def test_a_state_can_be_sent_as_it_was_answered(world: World) -> None:
+async def test_a_state_can_be_sent_back_as_received(world: World) -> None:
     """Also one with a large number that was never an integer, after an event has changed it."""
     client = world.client()
     state = {"large": 1e22, "listed": [[-1.5e300]]}
@@ -116,7 +116,7 @@ async def test_a_state_can_be_sent_as_it_was_answered(world: World) -> None:
     assert (again.status_code, again.json()["state"]) == (200, answered)
 
 
-async def test_patch_changes_what_it_names(world: World) -> None:
+async def test_a_patch_changes_only_the_fields_it_names(world: World) -> None:
     client = world.client()
     session = await new(client, title="before", environment="local")
     path = f"/api/sessions/{session['id']}"

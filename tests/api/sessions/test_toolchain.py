@@ -28,7 +28,9 @@ SECRET = "ghp_" + "A1b2C3d4E5" * 3 + "F6g7H8"
         ({"design_path": ""}, [".design_path"]),
     ],
 )
-async def test_what_is_refused(world: World, toolchain: Any, paths: list[str]) -> None:
+async def test_an_unusable_toolchain_is_refused(
+    world: World, toolchain: Any, paths: list[str]
+) -> None:
     client = world.client()
     settings = {"settings": {"toolchain": toolchain}}
     new = {"name": "Shop", "slug": "shop", **settings}
@@ -57,7 +59,7 @@ async def write_settings(world: World, toolchain: Any) -> None:
         )
 
 
-async def test_one_that_is_already_there(world: World) -> None:
+async def test_an_unusable_toolchain_already_stored_is_reported(world: World) -> None:
     """The command is refused with the field, the result of one that runs is taken."""
     client = world.client(**{"X-Project": str(world.project_id)})
     session = await start(client, "ComponentCodingSessions")

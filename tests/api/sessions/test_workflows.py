@@ -43,7 +43,7 @@ def transitions() -> Iterator[Any]:
             yield pytest.param(name, before, status, after, id=f"{name}-{before}-{status}")
 
 
-async def test_a_step_may_make_true_of_one(world: World) -> None:
+async def test_a_step_may_change_one_to_true(world: World) -> None:
     """To Python they are equal; the session says afterwards what the step has said."""
     client = world.client()
     session = await start(client, "ContextDesignSessions", state={"conversation": 1})
@@ -155,7 +155,7 @@ async def test_another_retry_limit(world: World, settings: Settings) -> None:
         from_environment({"DATABASE_URL": "postgresql://", "AGENT_SESSIONS_RETRY_LIMIT": "0"})
 
 
-async def test_twenty_ask_at_once_and_twenty_answer(world: World) -> None:
+async def test_twenty_concurrent_clients_get_one_command_and_set_one_result(world: World) -> None:
     client = world.client()
     session = await start(client, "ComponentCodingSessions")
     asked = await asyncio.gather(*(client.post(f"{session}/next-command") for _ in range(20)))
@@ -178,7 +178,7 @@ async def test_twenty_ask_at_once_and_twenty_answer(world: World) -> None:
     assert (await ask(client, session))["seq"] == 2
 
 
-async def test_what_clients_add_themselves_moves_nothing(world: World) -> None:
+async def test_interactions_of_clients_do_not_advance_the_workflow(world: World) -> None:
     """Also far more than the session's row embeds."""
     client = world.client()
     session = await start(client, "ComponentCodingSessions")

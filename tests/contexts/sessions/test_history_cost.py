@@ -10,7 +10,7 @@ from app.contexts.sessions.history.layout import TAIL_COUNT
 from app.schemas.sessions import ResultInput, SessionCreate
 from tests.contexts.sessions.test_history import interaction, new_session
 from tests.factories import World
-from tests.planning import administer, among_small_accounts, fresh_plans, rows_read
+from tests.query_plans import administer, among_small_accounts, fresh_plans, rows_read
 
 PAGES = "interaction_pages"
 

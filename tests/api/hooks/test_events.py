@@ -63,7 +63,7 @@ async def test_a_denied_call_is_closed_and_a_late_result_still_counts(world: Wor
     assert rows(await session_of(client, SESSION)) == [Row("Bash", "echo hi", "ok", "hi")]
 
 
-async def test_a_failure_tells_its_exit_code(world: World) -> None:
+async def test_a_failure_keeps_its_exit_code(world: World) -> None:
     client = world.client()
     failure = claude("PostToolUseFailure-Bash", error="Exit code 127\nno such command")
     await post_all(client, "claude-code", [failure])
@@ -108,7 +108,7 @@ async def test_an_agent_waits_until_its_call_ends(world: World) -> None:
     assert (await session_of(client, SESSION))["needs_input"] is None
 
 
-async def test_a_background_task_is_no_human(world: World) -> None:
+async def test_a_background_task_is_not_recorded_as_a_prompt(world: World) -> None:
     client = world.client()
     event = claude("UserPromptSubmit-task-notification")
     stop = claude("Stop", prompt_id=event["prompt_id"], last_assistant_message="seen")
@@ -247,7 +247,7 @@ async def test_an_agent_of_another_project_is_left_alone(world: World) -> None:
     assert (await strict.get(f"/api/agents/{SESSION}")).status_code == 404
 
 
-async def test_a_session_that_was_moved_is_told_about_where_it_is(world: World) -> None:
+async def test_a_moved_session_takes_events_in_its_new_project(world: World) -> None:
     """Its agent stays behind, where a token made for the new project does not reach it."""
     client = world.client()
     await post_all(client, "claude-code", [claude("SessionStart-startup")])
