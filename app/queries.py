@@ -53,7 +53,8 @@ class Query(Generic[Parameters]):
 
     def __call__(self, parameters: Parameters) -> tuple[Any, ...]:
         """The statement, then its parameters: what asyncpg's methods take."""
-        return (self.sql, *self._values(parameters))
+        values: Any = parameters if self._values is None else self._values(parameters)
+        return (self.sql, *values)
 
 
 def project_wall(parameter: str, table: str = "") -> str:
@@ -69,9 +70,12 @@ def _fields(parameters: type[Any]) -> tuple[str, ...]:
     return names
 
 
-def _values(parameters: type[Any], names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+def _values(
+    parameters: type[Any], names: tuple[str, ...]
+) -> Callable[[Any], tuple[Any, ...]] | None:
+    """None for a NamedTuple, which is the tuple of its values."""
     if issubclass(parameters, tuple):
-        return tuple
+        return None
     if len(names) == 1:
         return lambda given: (getattr(given, names[0]),)
     return attrgetter(*names)

@@ -28,7 +28,7 @@ LOGS = ("command_log", "event_store", "checkpoints")
 
 
 async def instance(world: World, suffix: str = "abc123", *, rows: int = 2) -> str:
-    """With that many commands, events and checkpoints of its own."""
+    """An instance with that many commands, events and checkpoints."""
     instance_id = f"consilio-PS-{suffix}"
     scope = world.scope()
     async with world.db() as db:
@@ -51,7 +51,7 @@ async def counts(world: World) -> dict[str, int]:
 
 
 async def age(world: World, instance_id: str, days: int, *, closed: bool = True) -> None:
-    """Nobody but the owner of the tables can do this: the logs never change."""
+    """Only the owner of the tables can do this: the logs never change."""
     async with world.database.engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         for table in LOGS:
@@ -147,7 +147,7 @@ async def test_heartbeats(world: World) -> None:
 
 
 async def test_heartbeats_from_before_the_clock_was_set_back(world: World) -> None:
-    """Who died then is silent from the next sweep on; who lives is noted again."""
+    """An instance that died then is silent from the next sweep on; one that lives is seen again."""
     scope = world.scope()
     ids = [await instance(world, suffix, rows=0) for suffix in ("dead12", "alive1")]
     async with world.db() as db:

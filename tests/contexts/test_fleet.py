@@ -154,7 +154,7 @@ async def test_lists_show_one_account(make: Callable[[], Awaitable[World]]) -> N
 
 
 async def test_the_same_keys_belong_to_each_account(make: Callable[[], Awaitable[World]]) -> None:
-    """Agents, items and claims of one change nothing about those of the other."""
+    """Agents, items and claims of one account do not affect those of another."""
     mine, other = await make(), await make()
     for world in (mine, other):
         await fill(world)

@@ -97,7 +97,7 @@ async def test_an_ended_agent_that_sends_an_event_is_alive_again(world: World) -
 
 
 async def test_a_heartbeat_in_the_future_is_replaced_by_the_next(world: World) -> None:
-    """It is replaced by the next one, or a dead agent would be taken for alive until then."""
+    """Otherwise a dead agent would be taken for alive until the clock has caught up."""
     scope = world.scope()
     await observe(world)
     await silence(world, -3600)
@@ -108,7 +108,7 @@ async def test_a_heartbeat_in_the_future_is_replaced_by_the_next(world: World) -
 
 
 async def test_the_sweep_resets_heartbeats_in_the_future(world: World) -> None:
-    """It is silent from the next sweep on, not only once the clock has caught up."""
+    """The agent is silent from the next sweep on, not only once the clock has caught up."""
     scope = world.scope()
     await observe(world)
     await silence(world, -3600)

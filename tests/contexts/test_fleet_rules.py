@@ -25,7 +25,7 @@ ASKING = "asking"
 
 
 class Board:
-    """Items, some of which are held by agents, some of which are stale; and conflicts."""
+    """Random items, some held by agents, some of which are stale; and conflicts between items."""
 
     def __init__(self, seed: int) -> None:
         chance = random.Random(seed)
@@ -101,7 +101,7 @@ class Board:
 
 
 def availability(judged: Claimable) -> str:
-    """What the list is to say of an item that was judged so."""
+    """The availability that a list must show for an item judged so."""
     blocking = {reason.code for reason in judged.blocking_reasons}
     warnings = {warning.code for warning in judged.warnings}
     if "work_item_closed" in blocking:

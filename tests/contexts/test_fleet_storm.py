@@ -70,7 +70,7 @@ async def test_fifty_agents_at_once_get_fifty_items(world: World) -> None:
 
 
 async def test_an_item_that_was_lost_once_is_not_shared(world: World) -> None:
-    """All want the item of an agent that has just become stale."""
+    """All agents want the item of one that has just become stale."""
     names, keys = await make(world, 20, 1)
     await call(world, "claim_work_item", keys[0], WorkItemClaim(session_id=names[0]))
     async with world.db() as db:

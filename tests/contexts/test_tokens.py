@@ -20,7 +20,7 @@ async def test_a_revoked_token_is_out_at_once(world: World) -> None:
 
 
 async def test_a_token_read_just_before_its_revocation_is_not_cached(world: World) -> None:
-    """The identity is read, and waits to say that it was used, while the token is revoked."""
+    """The identity is read and waits to note its use while the token is revoked."""
     created = await world.client().post("/api/tokens", json={"name": "t", "scopes": ["admin"]})
     client = world.client(created.json()["token"])
     async with world.db() as db:
@@ -33,7 +33,7 @@ async def test_a_token_read_just_before_its_revocation_is_not_cached(world: Worl
 
 
 async def test_concurrent_requests_with_one_token_read_it_once(world: World) -> None:
-    """As many would otherwise take every connection at once, each time what is known runs out."""
+    """Otherwise they would take every connection at once whenever the cache expires."""
     client = world.client(await world.token_for("editor"))
     async with world.db() as db:
         await db.driver.execute("SELECT FROM api_tokens FOR UPDATE")

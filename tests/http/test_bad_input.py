@@ -15,7 +15,7 @@ SESSION = '{"type": "RecordedSessions"'
 
 @pytest.fixture
 async def path(world: World) -> str:
-    """Where interactions of a fresh session go."""
+    """The path of the interactions of a new session."""
     created = await world.client().post("/api/sessions", json={"type": "RecordedSessions"})
     return f"/api/sessions/{created.json()['id']}/interactions"
 
@@ -78,7 +78,7 @@ async def test_an_unknown_type_lists_the_known_ones(world: World) -> None:
 
 
 async def test_deep_but_not_too_deep(world: World) -> None:
-    """Brackets inside strings are no nesting."""
+    """Brackets inside strings do not count as nesting."""
     for state in (f'{{"x": {deep(60)}}}', '{"x": "' + "[{(" * 500 + '"}'):
         response = await world.client().post(
             "/api/sessions", content=f'{SESSION}, "state": {state}}}', headers=JSON
@@ -141,7 +141,7 @@ async def test_agent_output_survives_a_nul_byte(world: World, path: str) -> None
 async def test_a_name_may_not_end_in_a_line_break(
     world: World, path: str, field: str, text: str
 ) -> None:
-    """A pattern's `$` would let a line break through."""
+    """`$` in a pattern also matches before a final line break."""
     name = "title" if path == "/api/work-items" else "name"
     body = {name: "Another", field: f"{text}\n"}
     if field == "email":

@@ -31,7 +31,7 @@ async def test_a_verb_without_fields_takes_none(
 
 
 async def test_times_are_answered_in_utc(world: World) -> None:
-    """In the first answer as in every later one."""
+    """The first answer shows UTC, as every later one does."""
     client, given, kept = world.client(), "2030-01-01T00:00:00+02:00", "2029-12-31T22:00:00Z"
     made = {"name": "t", "scopes": ["read"], "expires_at": given}
     token = (await client.post("/api/tokens", json=made)).json()
@@ -86,7 +86,7 @@ async def test_times_are_answered_in_utc(world: World) -> None:
 async def test_redacted_values_may_be_sent_back(
     world: World, made_by: str, changed_by: str, body: dict[str, str], limits: dict[str, int]
 ) -> None:
-    """What stands for a secret is longer than the secret, and no field longer than its limit."""
+    """A marker may be longer than the secret, yet no field exceeds its limit."""
     client = world.client()
     method, path = made_by.split()
     texts = {name: ("sshpass -p x " * limit)[:limit] for name, limit in limits.items()}

@@ -178,7 +178,7 @@ async def test_answers_are_kept_for_a_day(world: World) -> None:
 async def die_at(
     world: World, settings: Settings, script: Path, path: str, statement: int, moment: str
 ) -> int | str:
-    """The status it printed, or `killed`."""
+    """The status that the process printed, or `killed`."""
     client = await asyncio.create_subprocess_exec(
         sys.executable,
         str(script),
@@ -199,7 +199,7 @@ async def die_at(
 async def test_killed_between_any_two_statements(
     world: World, settings: Settings, tmp_path: Path
 ) -> None:
-    """Whatever was reached when the process died, the retry ends with exactly one interaction."""
+    """Wherever the process died, the retry ends with exactly one interaction."""
     script = tmp_path / "dying_client.py"
     script.write_text(textwrap.dedent(DYING_CLIENT))
     client = world.client()
@@ -225,7 +225,7 @@ async def test_killed_between_any_two_statements(
 
 
 async def test_a_commit_that_fails_is_no_success(world: World) -> None:
-    """The row is refused only when the transaction ends, long after the answer was rendered."""
+    """The row is refused when the transaction ends, long after the answer was rendered."""
     connection = await world.database.engine.connect()
     try:
         driver: Any = (await connection.get_raw_connection()).driver_connection

@@ -62,7 +62,7 @@ async def test_a_token_that_asks_too_often(world: World, settings: Settings) -> 
 
 
 async def test_an_exhausted_pool_is_a_503(world: World, settings: Settings) -> None:
-    """Whoever holds the only one is let go on; the others are told when to come again."""
+    """The request that holds the only connection goes on; the others are told when to try again."""
     app: Any = create_app(msgspec.structs.replace(settings, pool_size=1, pool_timeout=1))
     database = app.litestar.state.database
     transport = httpx.ASGITransport(app=app)
@@ -133,7 +133,7 @@ async def test_logs_hold_no_bodies_and_no_secrets(
 
 
 async def test_an_error_of_the_database_quotes_no_parameter(world: World) -> None:
-    """It is logged when nobody expected it."""
+    """Unexpected errors are logged."""
     statement: Any = select(literal("private"), literal_column("1 / 0"))
     async with world.db() as db:
         with pytest.raises(DBAPIError) as caught:
@@ -199,7 +199,7 @@ $$
 
 @pytest.mark.parametrize("held", ["components WHERE name = 'One'", "feed_counters WHERE true"])
 async def test_a_request_that_deadlocks_is_retried(world: World, held: str) -> None:
-    """Of two that wait for each other PostgreSQL ends one, which is nobody's bug."""
+    """PostgreSQL ends one of two transactions that wait for each other."""
     client = world.client()
     one, two = [
         (await client.post("/api/components", json={"name": name, "module_name": name})).json()

@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 async def send(server: Server, stack: AsyncExitStack, request: str) -> asyncio.StreamReader:
-    """A connection that stays open, and from which nothing is read."""
+    """Opens a connection from which nothing is read."""
     parts = urlsplit(server.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1024)
     stack.enter_context(closing(writer))
@@ -50,7 +50,7 @@ async def test_a_body_that_does_not_come(server: Server, headers: tuple[str, ...
 
 
 async def test_a_body_that_has_no_end(server: Server) -> None:
-    """It is refused once it is too long, not once it is all there."""
+    """The body is refused once it is too long, not once it has arrived."""
     chunk = "10000\r\n" + " " * 0x10000 + "\r\n"
     begun = head(server, "POST", "/api/sessions", "Transfer-Encoding: chunked")
     async with AsyncExitStack() as stack:
@@ -59,7 +59,7 @@ async def test_a_body_that_has_no_end(server: Server) -> None:
 
 
 async def test_an_answer_that_is_not_read_holds_nothing_up(server: Server) -> None:
-    """Requests that wait behind it in the same connection hold no transaction either."""
+    """Requests that wait behind it on the same connection hold no transaction either."""
     auth = {"Authorization": f"Bearer {server.token}"}
     async with AsyncExitStack() as stack, httpx.AsyncClient(headers=auth, timeout=30) as client:
         made = await client.post(f"{server.url}/api/sessions", json={"type": "RecordedSessions"})

@@ -122,7 +122,8 @@ async def two_worlds(make: Callable[[], Awaitable[World]]) -> tuple[World, World
 
 @pytest.mark.parametrize("role", [Role.OWNER, Role.ADMIN, Role.EDITOR, Role.VIEWER, None])
 async def test_the_four_policies(two_worlds: tuple[World, World], role: Role | None) -> None:
-    """Members see their company's rows; owner, admin and editor write them; nobody another's."""
+    """Members read their company's rows; owners, admins and editors write them; no one reaches
+    another company's."""
     mine, other = two_worlds
     writes = role in {Role.OWNER, Role.ADMIN, Role.EDITOR}
     tenant = Tenant(account_id=mine.account_id, role=role or Role.VIEWER)

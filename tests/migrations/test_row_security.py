@@ -18,7 +18,7 @@ NONE = "00000000-0000-0000-0000-000000000000"
 
 @pytest.fixture
 async def two_worlds(make: Make) -> tuple[World, World]:
-    """Both with a row in every table of the foundation."""
+    """Two accounts, each with a row in every table of the foundation."""
     worlds = await make(), await make()
     for world in worlds:
         client = world.client()

@@ -188,7 +188,7 @@ async def test_a_server_stops_with_open_streams(tmp_path: Path) -> None:
 
 
 async def test_a_stopping_server_finishes_its_requests(tmp_path: Path) -> None:
-    """A write that waits for a row lock while the server is told to stop is answered and kept."""
+    """A write that waits for a row lock when the server is told to stop is answered and kept."""
     server = start_server(tmp_path)
     with embedded.start(server.data_dir) as cluster:
         async with httpx.AsyncClient(timeout=20, headers=headers(server)) as client:

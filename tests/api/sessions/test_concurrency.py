@@ -22,7 +22,7 @@ async def statuses(*requests: Any) -> set[int]:
 
 
 async def test_changes_of_the_same_owner(world: World) -> None:
-    """One began while that owner was one, the other when it was none any more."""
+    """One change began while the member was an owner, the other after."""
     client = world.client(await world.token_for("owner"))
     owners = (await client.get("/api/members")).json()["data"]
     first = min(owner["id"] for owner in owners)
