@@ -1,4 +1,4 @@
-"""What the walk over all routes sends: a valid body each, and one row of each kind."""
+"""What the walk over all routes sends: a valid body for each, and one row of each kind."""
 
 from typing import Any
 
@@ -96,7 +96,7 @@ QUERIES: dict[str, dict[str, str]] = {"can_claim_work_item": {"session_id": "age
 
 
 async def make_rows(world: World) -> dict[str, Any]:
-    """One row of each kind in `world`."""
+    """Creates one row of each kind in `world` and returns their ids."""
     client = world.client()
     component = await client.post("/api/components", json=BODIES["create_component"])
     session = await client.post("/api/sessions", json=BODIES["create_session"])

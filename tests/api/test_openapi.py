@@ -1,4 +1,4 @@
-"""The API describes itself, also without a network."""
+"""The API describes itself, and its page works without a network."""
 
 import importlib
 import re
@@ -10,7 +10,7 @@ from app.api.routes import ROUTES
 from app.contexts.runs import EVIDENCE_KINDS
 from tests.factories import World
 
-# No context function stands behind them: they show no row of anybody.
+# Routes without a context function: they show no rows.
 WITHOUT_CONTEXT = {
     *("health_live", "health_ready", "get_meta"),
     *("list_instance_event_types", "list_session_types"),

@@ -21,8 +21,8 @@ from tests.servers import start_server, stop_server
 SECONDS = int(os.environ.get("SCHEMATHESIS_SECONDS", "110"))
 HANGS_SECONDS = SECONDS + 190
 MAX_EXAMPLES = max(20, SECONDS // 4)
-# They have tests of their own: the stream has no end that a tester could wait for, and the others
-# would take the tester's token away in the middle of everything.
+# Tested elsewhere: the stream never ends, and the others would delete the tester's token during the
+# run.
 EXCLUDED = ["stream_feed_events", "delete_account", "revoke_token"]
 # All checks but two. Valid by the schema may be forbidden by the state: an id that is taken, a
 # session that has ended. And the tester believes that a number in a query is not one of its texts.
@@ -41,7 +41,8 @@ FAR_AWAY = 9_000_000_000
 
 
 async def move_ids_away(url: str) -> None:
-    """So that no generated id is the tester's own token or membership, which it would delete."""
+    """Keeps generated ids away from the tester's own token and membership, which it would
+    delete."""
     connection = await asyncpg.connect(url)
     try:
         for table in ("accounts", "users", "members", "api_tokens"):

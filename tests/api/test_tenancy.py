@@ -16,7 +16,7 @@ from tests.factories import World, make_world
 
 MISSING = 2**40
 
-# Whoever may only read still has these of their own.
+# Rows of their own, which viewers may change.
 FOR_VIEWERS = {"set_active_project", "create_token", "update_token", "revoke_token"}
 PUBLIC = {"health_live", "health_ready"}
 
@@ -49,7 +49,7 @@ OPERATIONS = [
     for handler in ROUTES
 ]
 GUARDED = [o for o in OPERATIONS if o.name not in PUBLIC]
-# It makes the row that it names.
+# Operations that create the row they name.
 UPSERTS = {"register_agent"}
 WITH_ROW = [
     o
@@ -80,7 +80,7 @@ def test_every_route_is_walked() -> None:
     assert len(WITH_ROW) > 20
 
 
-# Who belongs to the account, and the account itself, are not for an editor, whatever their number.
+# Operations that an editor may not use, whatever the id.
 FOR_ADMINISTRATORS = {"update_member", "delete_member"}
 
 
@@ -216,7 +216,7 @@ async def test_what_the_scope_decides_is_not_for_the_body(field: str, world: Wor
 async def test_a_token_expires_while_it_is_in_use(world: World) -> None:
     soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=2.5)
     client, answered = world.client(await world.token_for("owner", expires_at=soon)), set()
-    while datetime.datetime.now(datetime.UTC) <= soon:  # so that it is remembered to the end
+    while datetime.datetime.now(datetime.UTC) <= soon:  # so that it is cached to the end
         answered.add((await client.get("/api/me")).status_code)
         await asyncio.sleep(0.05)
     assert 200 in answered

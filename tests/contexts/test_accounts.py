@@ -1,4 +1,4 @@
-"""Members, tokens and what they may do to each other."""
+"""Members and tokens, and what they may do to each other."""
 
 import asyncio
 import datetime

@@ -1,4 +1,4 @@
-"""Projects, components and their families."""
+"""Projects and trees of components."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A replay equals a fold in plain Python, wherever it begins and however it is paged."""
+"""A replay equals a fold in plain Python, wherever it starts and however it is paged."""
 
 import asyncio
 import tracemalloc
@@ -43,7 +43,7 @@ async def replay(world: World, instance_id: str, **options: Any) -> ReplayOut:
 
 
 def plain_fold(events: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Written anew, the slow and obvious way."""
+    """The fold written again, in the slow and obvious way."""
     numbered = list(enumerate(events, 1))
 
     def last(prefix: str) -> int | None:

@@ -9,8 +9,8 @@ from app.embedded import Cluster, start
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """Not there yet, below a folder of mode 0700, which `nobody` cannot enter. Not pytest's own
-    folder: its name grows with every run, and the path of a socket must be short."""
+    """A folder that does not exist yet, below one of mode 0700, which `nobody` cannot enter. Not
+    below pytest's own: its name grows with every run, and the path of a socket must be short."""
     with tempfile.TemporaryDirectory(prefix="embedded-", ignore_cleanup_errors=True) as folder:
         yield Path(folder) / "data"
 

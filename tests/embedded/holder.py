@@ -1,4 +1,4 @@
-"""Runs as a process of its own: starts a cluster, says how it is, stops it when stdin ends."""
+"""Runs as a process of its own: starts a cluster, reports it, and stops it when stdin ends."""
 
 import json
 import signal

@@ -114,7 +114,7 @@ def answers(url: str) -> bool:
 
 
 def no_server_left(data_dir: Path) -> bool:
-    """Every process of the folder's server has gone (they all hold the lock)."""
+    """Whether every process of the folder's server has ended (they all hold the lock)."""
     lock = try_lock(data_dir / "postgres/server.lock")
     if lock is not None:
         lock.close()
@@ -133,7 +133,7 @@ def postmaster_pid(data_dir: Path) -> int:
 def foreign_server(
     data_dir: Path, *, lock: int | None = None, variables: dict[str, str] | None = None
 ) -> Iterator[int]:
-    """A postgres that is nobody's cluster; with the lock, one left by an owner that died."""
+    """A postgres that no cluster owns; with the lock, one left by an owner that died."""
     data = data_dir / "postgres/data"
     folder = os.open(data, os.O_RDONLY)
     process = subprocess.Popen(

@@ -107,7 +107,7 @@ def test_the_server_outlives_the_thread_that_started_it(data_dir: Path) -> None:
 
 
 def test_an_orphan_is_replaced(data_dir: Path) -> None:
-    """What a kill -9 of the owner leaves on a system without a parent-death signal."""
+    """The state after a kill -9 of the owner on a system without a parent-death signal."""
     with start(data_dir) as cluster:
         write_row(cluster.url)
     lock = try_lock(data_dir / "postgres/server.lock")
@@ -132,7 +132,8 @@ def test_a_server_started_by_hand_is_left_alone(data_dir: Path) -> None:
 
 @pytest.fixture
 def unrelated_process() -> Iterator[int]:
-    """Of the server's user: of any other, PostgreSQL knows by itself that it is no server."""
+    """A process of the server's user. One of another user PostgreSQL itself would recognise as no
+    server."""
     groups: list[int] | None = [] if os.geteuid() == 0 else None
     process = subprocess.Popen(
         ["/bin/sleep", "60"], user=SERVER.uid, group=SERVER.gid, extra_groups=groups

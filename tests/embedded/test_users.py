@@ -28,7 +28,8 @@ needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can become anothe
 
 @pytest.fixture
 def shared_folder() -> Iterator[Path]:
-    """Directly below the system's temporary folder: pytest's own lets nobody else in."""
+    """A folder directly below the system's temporary one, since pytest's own keeps other users
+    out."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o755)
@@ -97,7 +98,8 @@ def test_the_folder_of_another_user(data_dir: Path) -> None:
 
 
 def ordinary_python() -> str:
-    """An interpreter that the server's user can run: ours may lie below a closed folder."""
+    """An interpreter that the server's user can run: ours may lie below a folder it cannot
+    enter."""
     names = ("python3", "python3.11", "python3.12", "python3.13", "python3.14")
     for python in (sys.executable, *(shutil.which(name, path=os.defpath) for name in names)):
         if python is not None and can_start_clusters(python):

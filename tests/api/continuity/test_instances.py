@@ -40,7 +40,7 @@ PATH = "/api/instances/consilio-PS-abc123"
 
 @pytest.fixture
 async def client(world: World) -> httpx.AsyncClient:
-    """With the document's instance; its first event is instance_registered."""
+    """A client, and the seed's instance, whose first event is `instance_registered`."""
     client = world.client()
     registered = await client.post("/api/instances", json=INSTANCE)
     assert registered.status_code == 201
@@ -96,7 +96,7 @@ async def test_foreign_keys_and_cascade(client: httpx.AsyncClient, world: World)
 async def test_a_large_number_is_the_same_when_it_is_repeated(
     client: httpx.AsyncClient, number: str
 ) -> None:
-    """The database spells it out, and it is still no integer."""
+    """PostgreSQL spells the number out, yet it must not come back as an integer."""
     numbers = f'{{"plain": {number}, "listed": [{number}], "small": 1e-9, "text": ":1e23"}}'
     for log, body, field in (
         ("events", EVENT, "event_data"),

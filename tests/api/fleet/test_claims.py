@@ -23,7 +23,7 @@ from tests.factories.runs import post
 
 @pytest.fixture
 async def client(world: World) -> httpx.AsyncClient:
-    """Three agents and three items, x and y of which are on track A."""
+    """A client, with three agents and three items, x and y of which are on track A."""
     made = world.client()
     await make_agents(made, "a", "b", "c")
     await make_items(made, "x", "y", track="A")
@@ -112,7 +112,7 @@ async def test_a_blocking_conflict(client: httpx.AsyncClient) -> None:
     problem = await refused(client, "z", "b", "conflict")
     assert (problem["work_item"], problem["session_id"]) == ("x", "a")
     assert problem["detail"].startswith("z is in conflict with x (file_overlap)")
-    # Not with oneself: what one holds would be released.
+    # Not with the agent's own item, which would be released.
     assert (await granted(client, "z", "a"))["warnings"] == []
     await refused(client, "x", "b", "conflict")
     path = f"/api/work-item-conflicts/{made['id']}/resolve"
@@ -157,7 +157,7 @@ async def test_a_stale_holder_is_taken_over(client: httpx.AsyncClient, world: Wo
     loser = await agent(client, "a")
     assert (loser["status"], loser["sd_id"], loser["claimed_at"]) == ("stale", None, None)
     assert loser["heartbeat_at"] == before["heartbeat_at"]
-    # The one who comes back has nothing, and takes nothing from the new holder.
+    # The agent that comes back holds nothing, and takes nothing from the new holder.
     alive = await post(client, "/api/agents/a/heartbeat", None, 200)
     assert (alive["status"], alive["sd_id"]) == ("idle", None)
     await post(client, "/api/agents/a/end", None, 200)

@@ -77,7 +77,7 @@ async def test_work_items(world: World) -> None:
     assert (changed.json()["title"], changed.json()["sequence_rank"]) == ("Better", -3)
     late = await client.patch("/api/work-items/x", json={}, headers={"If-Match": tag})
     assert late.status_code == 412
-    # A claim changes what the item says, so it changes the tag.
+    # A claim changes the item, and with it the ETag.
     tag = changed.headers["etag"]
     await make_agents(client, "a")
     await granted(client, "x", "a")
@@ -156,7 +156,7 @@ async def test_availability(board: httpx.AsyncClient, world: World) -> None:
     await post(board, "/api/work-items/a1/complete", None, 200)
     assert await keys(board, path, availability="done") == ["a1"]
     assert await keys(board, path, availability="available", track="A") == ["a2"]
-    # What a stale agent holds can be had.
+    # A stale agent's item is available.
     await silence(world, "b")
     assert await keys(board, path, availability="available", track="STANDALONE") == ["x", "z"]
 
@@ -190,7 +190,7 @@ async def test_the_next_item(board: httpx.AsyncClient, world: World) -> None:
     assert busy["claim"]["work_item"] == "a2"
     assert [warning["code"] for warning in busy["warnings"]] == ["track_busy"]
     assert await claim_next(board, "d", track="C") is None
-    # What a stale agent holds is taken over.
+    # A stale agent's item is taken over.
     await silence(world, "a")
     taken = await claim_next(board, "d", track="A")
     assert taken["claim"]["work_item"] == "a1"

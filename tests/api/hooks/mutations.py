@@ -1,4 +1,4 @@
-"""What agents' hooks might send on their worst day: recorded events, taken apart at random."""
+"""Malformed hook events: recorded ones, altered at random."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
 
 class Mutator:
-    """The same cases for the same seed."""
+    """Makes the same cases for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -76,7 +76,7 @@ class Mutator:
         return agent, event
 
     def _rename(self, event: Event) -> None:
-        """One of a few sessions that change slowly, and of a few calls in each."""
+        """Uses one of a few sessions, which change slowly, and of a few calls in each."""
         session = f"fuzzed-{self._count // 60 + self._random.randrange(6)}"
         for container, key in _places(event):
             if key in _SESSION_KEYS:
@@ -137,7 +137,7 @@ def replace_at_the_top(chance: random.Random, event: Event) -> None:
 
 
 def swap(chance: random.Random, event: Event) -> None:
-    """Copies, so that no document comes to contain itself."""
+    """Copies the value, so that no document comes to contain itself."""
     (first, one), (second, other) = _any_place(chance, event), _any_place(chance, event)
     first[one], second[other] = copy.deepcopy(second[other]), copy.deepcopy(first[one])
 
@@ -194,7 +194,7 @@ def _places(event: Event) -> list[tuple[Any, Any]]:
 
 
 def _accepted(document: Any) -> bool | None:
-    """Whatever is a JSON object of bearable depth and size is never refused."""
+    """True for any JSON object of bearable depth and size: it must never be refused."""
     pending, depth, size = [document], 0, 0
     while pending and depth <= 60:
         size += sum(len(value) for value in pending if isinstance(value, str))

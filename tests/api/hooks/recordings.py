@@ -1,4 +1,5 @@
-"""Runs of agents, posted as their hooks post them, and what came of them as tables."""
+"""Recorded runs of agents, posted as their hooks post them, and the resulting interactions as
+tables."""
 
 import copy
 import json
@@ -14,7 +15,7 @@ HOOKS = FIXTURES / "hooks"
 
 
 class Row(NamedTuple):
-    """One interaction as a person would note it down; no status: it is still pending."""
+    """One interaction as a person would note it down; it is pending while it has no status."""
 
     module: str
     command: str
@@ -51,7 +52,7 @@ def rows(session: dict[str, Any]) -> list[Row]:
 
 
 def content(session: dict[str, Any]) -> list[Any]:
-    """Everything the agent told, nothing of when and in what order it arrived."""
+    """Everything the agent sent, without the times and the order of arrival."""
     found = copy.deepcopy(session["interactions"])
     for interaction in found:
         for part in (interaction, interaction["command"], interaction["result"] or {}):

@@ -1,4 +1,4 @@
-"""Agents that do not name their calls, or whose events only their body tells apart."""
+"""Agents that do not name their calls, or whose events only the body tells apart."""
 
 import itertools
 from typing import Any
@@ -49,7 +49,7 @@ async def test_a_run_of_gemini(world: World) -> None:
 
 
 async def test_a_time_outside_utc_is_ignored(world: World) -> None:
-    """In the year 0 or 10000 of UTC: the interaction is kept, at the server's own time."""
+    """In the year 0 or 10000 of UTC: the interaction is kept with the server's time."""
     client = world.client()
     times = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-21T09:00:00+01:00"]
     for number, time in enumerate(times):
@@ -91,7 +91,7 @@ async def test_equal_calls_of_gemini_end_oldest_first(world: World) -> None:
 
 
 async def test_calls_of_gemini_whose_events_overtake_each_other(world: World) -> None:
-    """Two different calls at once, in every order of their four events."""
+    """Two different calls at once, with their four events in every order."""
     client = world.client()
     events = [
         gemini_call("BeforeTool", 1, tool_input={"command": "a"}),
@@ -114,7 +114,7 @@ async def test_calls_of_gemini_whose_events_overtake_each_other(world: World) ->
 
 
 async def test_a_replay_of_gemini_long_after(world: World) -> None:
-    """What was sealed long ago is recognised by the key of the event that ended it."""
+    """A sealed interaction is recognised by the key of the event that ended it."""
     client = world.client()
     events = []
     for second in range(30):

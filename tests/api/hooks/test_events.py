@@ -1,4 +1,4 @@
-"""What single events mean, for documented shapes beyond the recorded runs."""
+"""The meaning of single events, for documented shapes beyond the recorded runs."""
 
 from typing import Any
 
@@ -150,8 +150,8 @@ async def test_prompts_without_ids_are_told_apart_by_the_events_number(world: Wo
 
 @pytest.mark.parametrize("at_once", [False, True])
 async def test_the_same_stop_before_and_after_a_prompt(world: World, *, at_once: bool) -> None:
-    """Without prompt ids its content names it: once an interaction of its own, once the end of
-    another. The session goes on after both have left its row."""
+    """Without prompt ids an event is recognised by its content, which may be an interaction of its
+    own once and the end of another the next time, even after both have been sealed."""
     client = world.client()
     prompt, stop = claude("UserPromptSubmit"), claude("Stop")
     del prompt["prompt_id"], stop["prompt_id"]
@@ -213,8 +213,8 @@ async def test_the_fleet_knows_the_agent_from_any_event(world: World) -> None:
 
 
 async def test_a_session_in_another_project_is_left_alone(world: World) -> None:
-    """An account-wide token finds it; a token made for one project writes nothing, and is told
-    nothing. Only a metric counts it."""
+    """An account-wide token finds it; a token made for one project changes nothing and learns
+    nothing. Only a metric counts the event."""
     account_wide = world.client(**{"X-Project": "*"})
     await post_all(account_wide, "claude-code", [claude("SessionStart-startup")])
     strict = world.client(await world.token_for(project_id=world.project_id))
@@ -230,7 +230,7 @@ async def test_a_session_in_another_project_is_left_alone(world: World) -> None:
 
 
 async def test_an_agent_of_another_project_is_left_alone(world: World) -> None:
-    """What its session tells is kept where the token belongs; the agent stays as it is."""
+    """The session's events are kept in the project of the token; the agent is not changed."""
     account_wide = world.client(**{"X-Project": "*"})
     await account_wide.put(f"/api/agents/{SESSION}", json={})
     before = await agent_of(account_wide, SESSION)
@@ -248,7 +248,7 @@ async def test_an_agent_of_another_project_is_left_alone(world: World) -> None:
 
 
 async def test_a_moved_session_takes_events_in_its_new_project(world: World) -> None:
-    """Its agent stays behind, where a token made for the new project does not reach it."""
+    """Its agent stays in the old project, which a token made for the new one cannot see."""
     client = world.client()
     await post_all(client, "claude-code", [claude("SessionStart-startup")])
     other = (await client.post("/api/projects", json={"name": "Other", "slug": "other"})).json()

@@ -1,4 +1,4 @@
-"""A field of any type is no error, and takes nothing else of the event with it."""
+"""A field of an unexpected type is no error, and does not affect the rest of the event."""
 
 import json
 import uuid
@@ -47,7 +47,7 @@ def session_ids(value: Any) -> list[str]:
 
 
 async def stored(client: httpx.AsyncClient, agent: str, event: Event) -> SessionOut | None:
-    """The session that the event made, as it is in the database."""
+    """The session that the event created, as stored."""
     newest = "/api/sessions?sort=id&limit=1"
     before = (await client.get(newest)).json()["data"]
     response = await client.post(f"/api/hooks/{agent}", json=event)
@@ -69,7 +69,7 @@ async def test_a_field_of_any_type_changes_nothing_but_itself(
         for value in VALUES:
             found = await stored(client, agent, {**of_a_new_session(event), field: value})
             if field in DECIDING:
-                continue  # another event, or of no session: that it was taken is all there is
+                continue  # another event, or of no session: it must only be accepted
             assert (found is None) == (expected is None), (field, value)
             if found is None or expected is None:
                 continue

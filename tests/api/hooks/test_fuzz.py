@@ -28,7 +28,7 @@ REFUSALS = {400, 413, 422}
 
 
 async def send(client: httpx.AsyncClient, mutator: Mutator, count: int) -> int:
-    """How many were accepted."""
+    """Returns how many cases were accepted."""
     accepted = 0
     for _ in range(count):
         case = mutator.case()
@@ -63,7 +63,7 @@ async def everything(client: httpx.AsyncClient, path: str) -> list[dict[str, Any
 
 
 async def read_it_all(client: httpx.AsyncClient) -> int:
-    """What was stored can be shown; how many interactions there are."""
+    """Reads everything that was stored; returns the number of interactions."""
     await everything(client, "/api/agents")
     total = 0
     for session in await everything(client, "/api/sessions"):
@@ -76,7 +76,7 @@ async def read_it_all(client: httpx.AsyncClient) -> int:
 
 
 def resident(pid: int) -> int:
-    """In KiB."""
+    """The resident memory in KiB."""
     return int(subprocess.check_output(["ps", "-o", "rss=", "-p", str(pid)]))
 
 

@@ -1,4 +1,4 @@
-"""Recorded runs of Claude Code and Codex, and what a person reading them would write down."""
+"""Recorded runs of Claude Code and Codex, compared with notes that a person would take of them."""
 
 from collections.abc import Awaitable, Callable
 
@@ -27,7 +27,7 @@ PERMISSION = [
 CODEX = [
     Row("UserPrompt", "say hi", "ok", "done after 2 tool results"),
     Row("Bash", "echo hi", "ok", "hi\n"),
-    # Codex tells of a failure in plain text only: nobody invents a code.
+    # Codex reports a failure in plain text only; no code is invented.
     Row(
         "Bash",
         "ls /nonexistent-dir",
@@ -99,7 +99,7 @@ async def test_a_replay_changes_nothing(
 async def test_a_run_cut_off_at_any_event_is_a_valid_session(
     world: World, agent: str, stream: str, external_id: str, expected: list[Row]
 ) -> None:
-    """Whatever is missing before or after, what was told is there, and once."""
+    """Whatever is missing before or after, what was sent is stored, and once."""
     client = world.client()
     events = hook_stream(stream)
     for cut in range(1, len(events)):
@@ -146,7 +146,7 @@ async def test_two_accounts_may_use_the_same_session_id(
 
 @pytest.mark.parametrize("first", [0, 1, 2, 3])
 async def test_events_of_concurrent_calls_may_arrive_in_any_order(world: World, first: int) -> None:
-    """Three calls at once: each event arrives on its own connection, so in any order."""
+    """Each event of three calls arrives on its own connection, so in any order."""
     client = world.client()
     calls = {f"toolu_{n}": {"command": f"echo {n}"} for n in range(3)}
     begins = [

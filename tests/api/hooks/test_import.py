@@ -1,4 +1,4 @@
-"""Events of the past, many at a time."""
+"""Past events, imported many at a time."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ async def test_a_batch_of_several_sessions_keeps_the_order_of_each(world: World)
 
 
 async def test_concurrent_imports_of_the_same_sessions_do_not_deadlock(world: World) -> None:
-    """Each holds the sessions it has written to until it is done."""
+    """Each import keeps the sessions it has written to locked until it ends."""
     client = world.client()
     for round_number in range(8):
         forwards = [call(session, round_number) for session in "abcdef" for _ in range(3)]
@@ -45,7 +45,7 @@ async def test_concurrent_imports_of_the_same_sessions_do_not_deadlock(world: Wo
 
 
 async def test_an_import_never_ends_a_call_that_a_live_hook_began(world: World) -> None:
-    """It ends only what it has created itself, whoever comes first."""
+    """It ends only calls that it has created itself, whichever comes first."""
     client = world.client()
     for round_number in range(12):
         session = f"begun-{round_number}"
@@ -74,7 +74,7 @@ async def test_an_import_never_ends_a_call_that_a_live_hook_began(world: World) 
 async def test_an_import_does_not_deadlock_with_other_locks_on_several_sessions(
     world: World,
 ) -> None:
-    """The names of the sessions are in another order than the sessions."""
+    """The sessions' names sort in another order than their ids."""
     client = world.client()
 
     async def new(kind: str, **fields: Any) -> int:
@@ -104,7 +104,7 @@ async def test_an_import_does_not_deadlock_with_other_locks_on_several_sessions(
 
 
 async def test_what_no_column_could_hold_is_kept_as_text(world: World) -> None:
-    """The same, whether a hook tells it or a transcript."""
+    """Holds for hooks and for transcripts."""
     client = world.client()
     deep: Any = "deepest"
     for _ in range(500):

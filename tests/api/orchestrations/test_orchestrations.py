@@ -18,7 +18,7 @@ STAMPS = {
     "fail": "failed_at",
     "cancel": None,
 }
-# How to come to each status, and what each verb makes of it; None is refused.
+# The verbs that lead to each status, and the status after each verb; None when it is refused.
 WAYS = {
     "active": ["start"],
     "paused": ["start", "pause"],
@@ -65,7 +65,7 @@ async def test_transitions(world: World, status: str, verb: str, after: str | No
     assert response.status_code == 200
     assert found["session_status"] == after
     changed = {name for name in stamps if found[name] != before[name]}
-    # Starting what has started stamps nothing again.
+    # Starting it again sets no new time.
     assert changed == ({STAMPS[verb]} - {None} if verb != "start" else set())
 
 

@@ -1,4 +1,4 @@
-"""A critical action under oversight needs somebody else's approval."""
+"""Oversight: a critical action needs the approval of another user."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ async def test_requesters_and_editors_may_not_decide(world: World) -> None:
         for role in ("editor", "viewer"):
             other = world.client(await world.token_for(role))
             refused(await other.post(f"{decision}/{verb}", json={"note": "n"}), 403, "forbidden")
-        # The owner asked for it.
+        # The owner requested it.
         answer = await client.post(f"{decision}/{verb}", json={"note": "n"})
         refused(answer, 403, "forbidden")
     writer = world.client(await world.token_for("owner", scopes=["write"]))
@@ -140,7 +140,7 @@ async def test_an_action_running_when_oversight_began_needs_approval_for_a_retry
     refused(await client.post(f"{action}/start"), 409, "approval_required")
     [decision] = (await client.get(f"{path}/decisions")).json()["data"]
     await post(admin, f"/api/decisions/{decision['decision_id']}/approve", None, 200)
-    # What is approved once may be tried again.
+    # An approved action may be retried.
     for _ in range(2):
         await post(client, f"{action}/start", None, 200)
         await post(client, f"{action}/fail", {"error_message": "no network"}, 200)

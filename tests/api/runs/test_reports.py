@@ -1,4 +1,4 @@
-"""Two runs from beginning to end, and every report about them against tables made by hand."""
+"""Every report about two complete runs, compared with tables made by hand."""
 
 from typing import Any
 

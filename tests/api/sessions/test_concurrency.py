@@ -1,4 +1,4 @@
-"""Requests that lock the same rows never wait for each other in a circle."""
+"""Requests that lock the same rows do not deadlock."""
 
 import asyncio
 from typing import Any
@@ -55,11 +55,11 @@ async def test_deleting_an_account_that_is_written_to(world: World) -> None:
         session = await sessions.create_session(world.scope(), db, NEW_SESSION)
         await db.session.flush()
         deleting = asyncio.create_task(client.delete(path))
-        await until_waiting(db.driver)  # for this transaction, which has its events to write
+        await until_waiting(db.driver)  # for this transaction, which still has to write its events
     assert (await deleting).json()["code"] == "account_has_history"
     async with world.db() as db:
         await sessions.update_session(world.scope(), db, session.id, SessionUpdate(title="a"))
-        await db.write_events()  # and now it waits for the account's counter
+        await db.write_events()  # now it waits for the account's counter
         refused = await client.delete(path)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         await sessions.update_session(world.scope(), db, session.id, SessionUpdate(title="b"))

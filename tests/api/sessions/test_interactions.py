@@ -47,7 +47,7 @@ async def test_the_same_id_again(world: World) -> None:
 
 @pytest.mark.parametrize("pending", [1, 30])
 async def test_a_result_arrives_once(world: World, pending: int) -> None:
-    """In the row, and long after the interaction was sealed in a page."""
+    """While the interaction is in the row, and long after it was sealed in a page."""
     client = world.client()
     session_id = await new_session(client)
     path = f"/api/sessions/{session_id}/interactions"

@@ -94,7 +94,7 @@ async def test_state_is_merge_patched(world: World) -> None:
 
 @pytest.mark.parametrize(("before", "after"), [(1, True), (False, 0), ([[1]], [[True]])])
 async def test_true_and_one_are_not_the_same(world: World, before: Any, after: Any) -> None:
-    """Python says they are, and a change that nobody saw would be answered and not stored."""
+    """Python calls them equal, so a change between them could be answered and never stored."""
     client = world.client()
     session = await new(client, state={"done": before})
     path = f"/api/sessions/{session['id']}"
@@ -104,7 +104,7 @@ async def test_true_and_one_are_not_the_same(world: World, before: Any, after: A
 
 
 async def test_a_state_can_be_sent_back_as_received(world: World) -> None:
-    """Also one with a large number that was never an integer, after an event has changed it."""
+    """Even one with a large number that was never an integer, after an event has changed it."""
     client = world.client()
     state = {"large": 1e22, "listed": [[-1.5e300]]}
     session = await new(client, external_id="large", state=state)

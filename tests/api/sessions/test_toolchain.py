@@ -1,4 +1,4 @@
-"""A project's toolchain: refused when it is written, and in what it makes of commands."""
+"""The toolchain of a project: checked when it is written, and used in commands."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ async def test_an_unusable_toolchain_is_refused(
 
 
 async def write_settings(world: World, toolchain: Any) -> None:
-    """As no request could: what an older version had let through."""
+    """Writes what no request can: settings that an older version accepted."""
     settings = msgspec.json.encode({"toolchain": toolchain}).decode()
     async with world.db() as db:
         await db.driver.execute(
@@ -60,7 +60,7 @@ async def write_settings(world: World, toolchain: Any) -> None:
 
 
 async def test_an_unusable_toolchain_already_stored_is_reported(world: World) -> None:
-    """The command is refused with the field, the result of one that runs is taken."""
+    """The next command is refused and names the field; the result of a running one is accepted."""
     client = world.client(**{"X-Project": str(world.project_id)})
     session = await start(client, "ComponentCodingSessions")
     pending = await go_to(client, session, "RunTests")

@@ -1,4 +1,4 @@
-"""Sessions that their type drives, over HTTP."""
+"""Sessions driven by their type, over HTTP."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +17,7 @@ from tests.factories import World
 
 
 def transitions() -> Iterator[Any]:
-    """The table of the specification, for each type: step, status, what comes next."""
+    """The table of the specification for each type: step, status, next step."""
     for name, (generates, check, repair) in TYPES.items():
         rows = [
             ("Initialize", "ok", generates or check),
@@ -44,7 +44,7 @@ def transitions() -> Iterator[Any]:
 
 
 async def test_a_step_may_change_one_to_true(world: World) -> None:
-    """To Python they are equal; the session says afterwards what the step has said."""
+    """Python calls them equal, yet the session must store what the step returned."""
     client = world.client()
     session = await start(client, "ContextDesignSessions", state={"conversation": 1})
     interaction = await go_to(client, session, "GenerateDesign")
@@ -69,7 +69,8 @@ async def test_transitions(world: World, type_: str, before: str, status: str, a
 
 @pytest.mark.parametrize("type_", TYPES)
 async def test_from_the_first_command_to_complete(world: World, type_: str) -> None:
-    """Through the repair loop, and with no poll after the last result."""
+    """Through the repair loop; after the last result the session is complete without another
+    poll."""
     client = world.client()
     generates, check, repair = TYPES[type_]
     session = await start(client, type_)
@@ -102,7 +103,7 @@ async def test_from_the_first_command_to_complete(world: World, type_: str) -> N
 @pytest.mark.parametrize("type_", TYPES)
 @pytest.mark.parametrize("status", ["error", "warning"])
 async def test_the_retry_limit(world: World, type_: str, status: str) -> None:
-    """Five times in a row, although a repair that is ok lies between each two."""
+    """Five failures in a row, although a successful repair lies between each two."""
     client = world.client()
     check = TYPES[type_][1]
     session = await start(client, type_)
@@ -179,7 +180,7 @@ async def test_twenty_concurrent_clients_get_one_command_and_set_one_result(worl
 
 
 async def test_interactions_of_clients_do_not_advance_the_workflow(world: World) -> None:
-    """Also far more than the session's row embeds."""
+    """Even many more than the session's row embeds."""
     client = world.client()
     session = await start(client, "ComponentCodingSessions")
     own = {"step_name": "Finalize", "command": {"module": "Finalize"}}

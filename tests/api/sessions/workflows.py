@@ -1,4 +1,4 @@
-"""Driving a session through its workflow over HTTP."""
+"""Drives a session through its workflow over HTTP."""
 
 from typing import Any
 
@@ -42,13 +42,14 @@ async def answer(
 async def step(
     client: httpx.AsyncClient, session: str, result: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
-    """Ask and answer: the step's name and what the server made of the result."""
+    """Asks for a command and answers it; returns the step's name and the outcome."""
     interaction = await ask(client, session)
     return interaction["step_name"], await answer(client, session, interaction, result)
 
 
 async def go_to(client: httpx.AsyncClient, session: str, wanted: str) -> dict[str, Any]:
-    """Everything is ok until the step's command is pending, except what leads to a repair."""
+    """Answers ok until the command of the step is pending, except where a failure leads to a
+    repair."""
     for _ in range(10):
         interaction = await ask(client, session)
         if interaction["step_name"] == wanted:
