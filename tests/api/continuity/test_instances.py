@@ -40,7 +40,7 @@ PATH = "/api/instances/consilio-PS-abc123"
 
 @pytest.fixture
 async def client(world: World) -> httpx.AsyncClient:
-    """A client, and the seed's instance, whose first event is `instance_registered`."""
+    """With the seed's instance, whose first event is `instance_registered`."""
     client = world.client()
     registered = await client.post("/api/instances", json=INSTANCE)
     assert registered.status_code == 201
@@ -112,7 +112,7 @@ async def test_a_large_number_is_the_same_when_it_is_repeated(
         assert isinstance(stored["plain"], float)
 
 
-async def test_true_and_one_are_not_the_same_event(client: httpx.AsyncClient) -> None:
+async def test_true_and_one_are_different_events(client: httpx.AsyncClient) -> None:
     logs = ("events", EVENT, "event_data"), ("checkpoints", CHECKPOINT, "work_state")
     for log, body, field in logs:
         path = f"{PATH}/{log}"
@@ -230,9 +230,7 @@ async def test_a_search_finds_text_as_it_was_written(client: httpx.AsyncClient) 
             assert [e["event_id"] for e in listed] == [found.json()["event_id"]], keyword
 
 
-async def test_registering_again_returns_the_instance(
-    client: httpx.AsyncClient, world: World
-) -> None:
+async def test_registering_again_changes_nothing(client: httpx.AsyncClient, world: World) -> None:
     again = await client.post("/api/instances", json=INSTANCE)
     assert (again.status_code, again.json()["event_count"]) == (200, 1)
     other = await client.post("/api/instances", json={**INSTANCE, "project": "other"})
