@@ -51,7 +51,7 @@ def test_orchestrations_and_decisions_are_shown_and_changed(server: Server) -> N
     refused = server.run("orchestrations", "complete", orchestration)
     assert (refused.returncode, refused.stderr) == (
         1,
-        "agent-sessions: Decisions of this orchestration are pending.\n",
+        "agent-sessions: This orchestration has pending decisions.\n",
     )
     [decision] = server.json("decisions", "list")["data"]
     assert "deploy" in server.run("decisions", "list").stdout
