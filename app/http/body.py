@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
 from app.errors import FieldError, Invalid, Malformed, UnsupportedMediaType
+from app.http.repair import repaired
 from app.schemas.base import Input
 
 MAX_DEPTH = 64
@@ -83,8 +84,19 @@ def replace_nul(body: bytes) -> bytes:
 
 
 def decode(body: bytes, expected: _Expected) -> Any:
-    """Raises Malformed for a body that is not JSON, Invalid for one that the schema does not
-    allow."""
+    """Decode a body; one whose sender we do not control is repaired if that makes it JSON.
+
+    Raises Malformed for a body that is not JSON, Invalid for one that the schema does not allow.
+    """
+    try:
+        return _decode(body, expected)
+    except Malformed:
+        if not expected.takes_anything:
+            raise
+        return _decode(repaired(body), expected)
+
+
+def _decode(body: bytes, expected: _Expected) -> Any:
     schema, decoder, nul_allowed_in, takes_anything = expected
     if nul_allowed_in == "*":
         body = replace_nul(body)

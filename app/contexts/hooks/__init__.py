@@ -57,7 +57,7 @@ async def ingest_hook_event(
     recorded = await find_recorded(scope, db, seen.external_id)
     if recorded.outside:
         return "outside"
-    if seen.begins or not recorded.ended:
+    if not recorded.ended:
         await _observe_agent(scope, db, seen, hostname)
     elif seen.ended is not None:
         with contextlib.suppress(Conflict, NotFound):
@@ -65,6 +65,10 @@ async def ingest_hook_event(
     if await observe(scope, db, seen) is None:
         # Another transaction has just created it; sent again, the event will find it.
         raise Conflict("The session is in another project.", code="key_in_other_project")
+    if recorded.ended and not (await find_recorded(scope, db, seen.external_id)).ended:
+        # Only the session can tell a new beginning from a repeated one. An agent is usually locked
+        # before its session; the deadlock that this order makes possible is tried again.
+        await _observe_agent(scope, db, seen, hostname)
     return "stored"
 
 
