@@ -66,7 +66,7 @@ def list_agents(
     rows = [
         (
             row["session_id"],
-            row["computed_status"],
+            "working" if row["working"] else row["computed_status"],
             row["sd_id"],
             round(row["heartbeat_age_seconds"]),
             cell((row["needs_input"] or {}).get("message")),

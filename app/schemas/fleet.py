@@ -73,8 +73,9 @@ class AgentRelease(Input):
 
 class AgentSummary(Live):
     """`computed_status` counts missed heartbeats before any sweep does. Seconds are by the database
-    clock; `seconds_until_stale` is 0 for a stale agent and null for a released one. `needs_input`
-    is what the session that records this agent waits for, if there is one."""
+    clock; `seconds_until_stale` is 0 for a stale agent and null for one that is released or
+    working. `working` tells that a tool call runs, which keeps its agent from becoming stale for an
+    hour, and `needs_input` what the session that records this agent waits for, if there is one."""
 
     id: UUID
     session_id: str
@@ -91,6 +92,7 @@ class AgentSummary(Live):
     heartbeat_age_seconds: float
     seconds_until_stale: float | None
     needs_input: NeedsInput | None
+    working: bool
     tty: str | None
     pid: int | None
     hostname: str | None

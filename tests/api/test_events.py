@@ -95,7 +95,7 @@ HOOKS: list[tuple[dict[str, Any], list[str]]] = [
         ["interaction.completed", "session.resumed"],
     ),
     ({"hook_event_name": "SessionEnd"}, ["agent.released", "session.completed"]),
-    ({"hook_event_name": "SessionStart"}, ["agent.revived", "session.reopened"]),
+    ({"hook_event_name": "SessionStart"}, ["session.reopened", "agent.revived"]),
 ]
 JOBS = ["claim.released", "agent.stale", "instance.stale"]
 FAILED = ["action.failed"]

@@ -11,6 +11,7 @@ import pytest
 
 from app.contexts import fleet
 from app.db import Db
+from app.engine import to_jsonb
 from app.paging import PageRequest
 from app.schemas.fleet import Claimable
 from app.scope import Scope
@@ -20,6 +21,15 @@ LIMITS = (60, 300)
 # In seconds, on both sides of either limit; negative is from before the clock was set back.
 AGES = (-30, 0, 50, 70, 290, 310)
 TRACKS = ("A", "B", "STANDALONE")
+# Status, module and result of the newest interaction, and its age; only the first is working.
+RUNNING = ("active", "Bash", None, 3000)
+SESSIONS = (
+    RUNNING,
+    ("active", "Bash", "ok", 10),
+    ("active", "UserPrompt", None, 10),
+    ("complete", "Bash", None, 10),
+    ("active", "Bash", None, 3700),
+)
 ITEMS, AGENTS = [f"item-{n}" for n in range(8)], [f"agent-{n}" for n in range(5)]
 ASKING = "asking"
 
@@ -60,9 +70,15 @@ class Board:
             for _ in range(4)
         }
 
+        # What the session that records an agent shows last, and how long ago in seconds.
+        self.sessions = {
+            name: chance.choice((None, *SESSIONS)) for name in AGENTS if chance.random() < 0.7
+        }
+
     def is_stale(self, name: str) -> bool:
         status, age = self.agents[name]
-        return status == "stale" or (status == "alive" and age > self.limit)
+        working = self.sessions.get(name) == RUNNING
+        return status == "stale" or (status == "alive" and age > self.limit and not working)
 
     async def write(self, scope: Scope, db: Db) -> None:
         account = scope.account_id
@@ -91,6 +107,15 @@ class Board:
                     " VALUES ($1, $2, $3, $4, 0)",
                     *(account, item, name, tracks[item]),
                 )
+        for name, session in self.sessions.items():
+            status, module, result, age = session or ("active", None, None, 0)
+            last = None if module is None else {"module": module, "status": result}
+            await db.driver.execute(
+                "INSERT INTO sessions (account_id, type, external_id, status, last_interaction,"
+                " updated_at) VALUES ($1, 'RecordedSessions', $2, $3, $4::jsonb,"
+                " now() - make_interval(secs => $5))",
+                *(account, name, status, None if last is None else to_jsonb(last), age),
+            )
         for (one, other), (severity, resolved) in self.conflicts.items():
             await db.driver.execute(
                 "INSERT INTO work_item_conflicts (account_id, work_item_a, work_item_b,"

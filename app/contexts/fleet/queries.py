@@ -3,10 +3,10 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, Select, and_, case, func, not_, null
+from sqlalchemy import ColumnElement, Label, Select, and_, case, false, func, not_, null
 from sqlalchemy.orm import aliased
 
-from app.contexts.fleet.staleness import is_stale, stale_after_seconds
+from app.contexts.fleet.staleness import is_stale, is_working, stale_after_seconds
 from app.models import Agent, Claim, Session, WorkItem, WorkItemConflict
 from app.scope import Scope
 
@@ -45,6 +45,7 @@ def agent_columns(scope: Scope) -> dict[str, Any]:
         "seconds_until_stale": case(
             (computed == "released", null()),
             (computed == "stale", 0.0),
+            (is_working(Session), null()),
             else_=func.greatest(stale_after_seconds(scope) - age, 0.0),
         ).label("seconds_until_stale"),
         "claim_duration_seconds": _seconds(func.now() - Agent.claimed_at).label(
@@ -52,6 +53,7 @@ def agent_columns(scope: Scope) -> dict[str, Any]:
         ),
         "work_item_title": WorkItem.title.label("work_item_title"),
         "needs_input": Session.needs_input.label("needs_input"),
+        "working": func.coalesce(is_working(Session), false()).label("working"),
     }
 
 
