@@ -25,7 +25,8 @@ class Step(msgspec.Struct, kw_only=True):
 
     `settles` decides between a result and an earlier one: `once` keeps the first, `always` takes
     the newer (a prompt that ends twice), `if_open` closes only a pending interaction and gives way
-    to any real result. `creates` is False for a step that is worth nothing without an interaction
+    to any real result, `corrects` replaces a result that is ok but has no exit code: a transcript
+    knows what the hook of an agent could not. `creates` is False for a step that is worth nothing without an interaction
     that exists. `at` is the time by the agent's clock, where the event tells it.
     """
 
@@ -36,7 +37,7 @@ class Step(msgspec.Struct, kw_only=True):
     command: str = ""
     metadata: dict[str, Any] = {}
     result: ResultInput | None = None
-    settles: Literal["once", "always", "if_open"] = "once"
+    settles: Literal["once", "always", "if_open", "corrects"] = "once"
     creates: bool = True
     at: datetime.datetime | None = None
     replay: str | None = None

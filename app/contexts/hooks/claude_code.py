@@ -37,7 +37,7 @@ _COMMON = frozenset(
 )
 _TOOL = _COMMON | frozenset(
     "tool_name tool_input tool_use_id tool_response tool_calls error is_interrupt "
-    "duration_ms".split()
+    "duration_ms corrects".split()
 )
 _PROMPT = _COMMON | frozenset(
     "prompt last_assistant_message stop_hook_active background_tasks session_crons error".split()
@@ -142,7 +142,10 @@ def _pre_tool(event: Event, seen: Observation) -> None:
 
 def _post_tool(event: Event, seen: Observation) -> None:
     duration = milliseconds(event.get("duration_ms"))
-    seen.steps = [_tool_step(event, tool_result(event.get("tool_response"), duration))]
+    step = _tool_step(event, tool_result(event.get("tool_response"), duration))
+    if event.get("corrects") is True:
+        step.settles = "corrects"
+    seen.steps = [step]
     seen.calls = [call_of(event.get("tool_name"), event.get("tool_input"))]
 
 

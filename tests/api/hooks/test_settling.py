@@ -191,6 +191,21 @@ async def test_event_that_is_not_quite_json_is_repaired(world: World) -> None:
     ]
 
 
+async def test_transcript_corrects_a_result_without_exit_code(world: World) -> None:
+    client = world.client()
+    seen = call("PostToolUse", "t1", "make", tool_response="no rule")
+    assert await told(client, seen) == [Row("Bash", "make", "ok", "no rule")]
+    response = {"stdout": "no rule", "exit_code": 3}
+    known = call("PostToolUse", "t1", "make", tool_response=response, corrects=True)
+    other = call("PostToolUse", "t1", "make", tool_response="else", corrects=True)
+    for _ in range(2):
+        sent = await client.post("/api/hooks/claude-code/import", json=[known, other])
+        assert sent.status_code == 200
+        assert rows(await session_of(client, SESSION)) == [
+            Row("Bash", "make", "error", "no rule", 3)
+        ]
+
+
 async def test_model_of_the_harness_is_not_recorded(world: World) -> None:
     client = world.client()
     await told(client, event("SessionStart", model="model-k"), event("Stop", model="<synthetic>"))

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from app.cleaning import clean, clean_text, is_same
 from app.contexts.sessions.history import digest, normal, stored_result
 from app.schemas.hooks import Step
-from app.schemas.sessions import Posted, ResultInput, StoredInteraction
+from app.schemas.sessions import Posted, Result, ResultInput, StoredInteraction
 
 # In place of the digest of a result that only closes what was left open.
 CLOSURE = "closure"
@@ -61,7 +61,8 @@ def apply(
         settles = step.settles != "if_open"
     else:
         newer = live and step.settles == "always"
-        settles = newer and before != digest(normal(result))
+        corrects = step.settles == "corrects" and _is_vague(document.result)
+        settles = (newer or corrects) and before != digest(normal(result))
     if settles:
         settle_by(document, step, result, now=now)
     metadata = _merged(clean(step.metadata), document.command.metadata)
@@ -83,6 +84,11 @@ def complete_beginning(document: StoredInteraction, step: Step) -> bool:
     )
     command.module, command.command, command.metadata = module, line, metadata
     return changed
+
+
+def _is_vague(result: Result) -> bool:
+    """Whether a result says no more than that its call has ended."""
+    return result.status == "ok" and result.code is None
 
 
 def is_told_by(document: StoredInteraction, step: Step) -> bool:
