@@ -26,8 +26,9 @@ class Step(msgspec.Struct, kw_only=True):
     `settles` decides between a result and an earlier one: `once` keeps the first, `always` takes
     the newer (a prompt that ends twice), `if_open` closes only a pending interaction and gives way
     to any real result, `corrects` replaces a result that is ok but has no exit code: a transcript
-    knows what the hook of an agent could not. `creates` is False for a step that is worth nothing without an interaction
-    that exists. `at` is the time by the agent's clock, where the event tells it.
+    knows what the hook of an agent could not. `creates` is False for a step that is worth nothing
+    without an interaction that exists. `at` is the time by the agent's clock, where the event tells
+    it.
     """
 
     key: str | None = None
