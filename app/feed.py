@@ -7,7 +7,7 @@ import msgspec
 
 from app.db import Db
 from app.outbox import FeedEvent
-from app.schemas.events import EVENTS
+from app.schemas.events import EVENTS, Payload
 from app.schemas.feed import FeedEventOut
 from app.scope import Scope
 
@@ -50,22 +50,28 @@ def record(
     project_id: int | None = None,
     **payload: object,
 ) -> None:
-    """Buffer an event; `transaction()` numbers and writes all of them at its end."""
-    db.events.append(event(scope, name, entity_id, project_id=project_id, **payload))
+    """Buffer an event; `transaction()` numbers and writes all of them at its end.
+
+    Raises KeyError for a name and TypeError for payload fields that the catalogue does not have.
+    """
+    told = EVENTS[name].payload(**payload)
+    db.events.append(event(scope, name, entity_id, told, project_id=project_id))
 
 
 def event(
     scope: Scope,
     name: str,
     entity_id: object,
+    payload: Payload,
     *,
     project_id: int | None = None,
-    **payload: object,
 ) -> FeedEvent:
     """Build an event of the catalogue. `project_id` decides which project-scoped readers see it.
 
-    Raises KeyError for a name and TypeError for payload fields that the catalogue does not have.
+    Raises KeyError for a name that the catalogue does not have, TypeError for another payload.
     """
+    if type(payload) is not EVENTS[name].payload:
+        raise TypeError(f"{name} has another payload than {type(payload).__name__}")
     return FeedEvent(
         name=name,
         entity_kind=name.partition(".")[0],
@@ -73,7 +79,7 @@ def event(
         project_id=project_id,
         user_id=scope.user_id,
         token_id=scope.token_id,
-        payload=msgspec.Raw(_encode(EVENTS[name].payload(**payload))),
+        payload=msgspec.Raw(_encode(payload)),
     )
 
 

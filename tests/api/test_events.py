@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app import feed, jobs
-from app.schemas.events import ENTITY_IDS, EVENTS
+from app.schemas.events import ENTITY_IDS, EVENTS, NoPayload, SessionPayload
 from tests.api.operations import BODIES, ORCHESTRATION, QUERIES, make_rows
 from tests.api.stories import ELSEWHERE, STORIES
 from tests.api.test_tenancy import OPERATIONS, Operation
@@ -164,10 +164,12 @@ def test_every_event_of_the_catalogue_is_recorded_by_one_of_these_tests() -> Non
 
 
 def test_events_outside_the_catalogue_are_refused(world: World) -> None:
+    scope, payload = world.scope(), SessionPayload(status="active", version=1)
     with pytest.raises(KeyError):
-        feed.event(world.scope(), "session.exploded", 1)
+        feed.event(scope, "session.exploded", 1, payload)
     with pytest.raises(TypeError):
-        feed.event(world.scope(), "session.updated", 1, status="active", version=1, title="x")
+        feed.event(scope, "session.updated", 1, NoPayload())
+    assert feed.event(scope, "session.updated", 1, payload).entity_kind == "session"
 
 
 def test_document_of_events_is_up_to_date() -> None:

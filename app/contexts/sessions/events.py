@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app import feed
 from app.contexts.sessions.history import LockedSession
 from app.outbox import FeedEvent
+from app.schemas.events import InteractionPayload, SessionPayload
 from app.schemas.sessions import StoredInteraction
 from app.scope import Scope
 
@@ -13,9 +14,8 @@ def session_event(
     scope: Scope, name: str, session_id: int, *, project_id: int | None, status: str, version: int
 ) -> FeedEvent:
     """`status` and `version` are the session's after the write."""
-    return feed.event(
-        scope, name, session_id, project_id=project_id, status=status, version=version
-    )
+    payload = SessionPayload(status=status, version=version)
+    return feed.event(scope, name, session_id, payload, project_id=project_id)
 
 
 def interaction_event(
@@ -23,14 +23,13 @@ def interaction_event(
 ) -> FeedEvent:
     """One event for the interactions of one write; its fields are those of the newest."""
     newest = interactions[-1]
-    return feed.event(
-        scope,
-        "interaction.created" if newest.result is None else "interaction.completed",
-        newest.id,
-        project_id=session.project_id,
+    result = newest.result
+    payload = InteractionPayload(
         session_id=session.id,
         seq=newest.seq,
         count=len(interactions),
         module=newest.command.module,
-        status=None if newest.result is None else newest.result.status,
+        status=None if result is None else result.status,
     )
+    name = "interaction.created" if result is None else "interaction.completed"
+    return feed.event(scope, name, newest.id, payload, project_id=session.project_id)

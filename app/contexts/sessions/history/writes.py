@@ -108,7 +108,8 @@ def storing_all(scope: Scope, extensions: Sequence[Extension]) -> Storing:
         rows.append(
             _row_values(session, packing, len(documents), documents[-1], anew=bool(packing.pages))
         )
-        pages += _page_values(session, packing.pages, session.tail_count)
+        if packing.pages:
+            pages += _page_values(session, packing.pages, session.tail_count)
     return _storing(scope, rows, pages)
 
 
