@@ -31,6 +31,8 @@ class Scope(Tenant, frozen=True, kw_only=True):
     strict: bool = False
     token_id: int | None = None
     token_project_id: int | None = None
+    may_write: bool = True
+    """Whether the token allows any change at all, the user's own preferences included."""
 
     def select(self, model: type[Model]) -> Select[tuple[Model]]:
         """Selects the rows that exist for this scope, to find one by its id."""
@@ -79,7 +81,13 @@ class Scope(Tenant, frozen=True, kw_only=True):
         statements."""
         return self.project_id if self.strict else None
 
+    def require_change(self) -> None:
+        """Raises Forbidden for a token of scope `read`, which changes nothing at all."""
+        if not self.may_write:
+            raise Forbidden("This token may only read.")
+
     def require_write(self) -> None:
+        self.require_change()
         if self.role not in _WRITERS:
             raise Forbidden
 

@@ -25,13 +25,13 @@ from app.schemas.base import Page
 from app.schemas.rendering import rendered, rendered_page
 
 
-@route("GET", "/api/me", tag="account")
+@route("GET", "/api/me", reach="project", tag="account")
 async def get_me(current_scope: CurrentScope, db: OpenDb) -> Me:
     me = await accounts.get_me(current_scope, db)
     return rendered(me, Me)
 
 
-@route("PUT", "/api/me/active-project", tag="account", viewers=True)
+@route("PUT", "/api/me/active-project", reach="account", tag="account", viewers=True)
 async def set_active_project(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[ActiveProject]
 ) -> ActiveProject:
@@ -39,7 +39,7 @@ async def set_active_project(
     return data
 
 
-@route("GET", "/api/accounts", tag="account")
+@route("GET", "/api/accounts", reach="account", tag="account")
 async def list_accounts(
     current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[AccountOut]:
@@ -47,7 +47,7 @@ async def list_accounts(
     return rendered_page(page, AccountOut)
 
 
-@route("POST", "/api/accounts", 201, tag="account", secret=True)
+@route("POST", "/api/accounts", 201, reach="account", tag="account", secret=True)
 async def create_account(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[AccountCreate]
 ) -> Response[AccountCreated]:
@@ -58,14 +58,14 @@ async def create_account(
     return created(content, f"/api/accounts/{new.account.id}")
 
 
-@route("GET", "/api/accounts/{account_id:int}", tag="account")
+@route("GET", "/api/accounts/{account_id:int}", reach="account", tag="account")
 async def get_account(
     current_scope: CurrentScope, db: OpenDb, account_id: FromPath[int]
 ) -> AccountOut:
     return rendered(await accounts.get_account(current_scope, db, account_id), AccountOut)
 
 
-@route("PATCH", "/api/accounts/{account_id:int}", tag="account", also=[409])
+@route("PATCH", "/api/accounts/{account_id:int}", reach="account", tag="account", also=[409])
 async def update_account(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -76,14 +76,14 @@ async def update_account(
     return rendered(account, AccountOut)
 
 
-@route("DELETE", "/api/accounts/{account_id:int}", 204, tag="account", also=[409])
+@route("DELETE", "/api/accounts/{account_id:int}", 204, reach="account", tag="account", also=[409])
 async def delete_account(
     current_scope: CurrentScope, db: OpenDb, account_id: FromPath[int]
 ) -> None:
     await accounts.delete_account(current_scope, db, account_id)
 
 
-@route("GET", "/api/members", tag="members")
+@route("GET", "/api/members", reach="account", tag="members")
 async def list_members(
     current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[MemberOut]:
@@ -91,7 +91,7 @@ async def list_members(
     return rendered_page(page, MemberOut)
 
 
-@route("POST", "/api/members", 201, tag="members")
+@route("POST", "/api/members", 201, reach="account", tag="members")
 async def create_member(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[MemberCreate]
 ) -> Response[MemberOut]:
@@ -99,14 +99,14 @@ async def create_member(
     return created(rendered(member, MemberOut), f"/api/members/{member.id}")
 
 
-@route("GET", "/api/members/{member_id:int}", tag="members")
+@route("GET", "/api/members/{member_id:int}", reach="account", tag="members")
 async def get_member(
     current_scope: CurrentScope, db: OpenDb, member_id: FromPath[int]
 ) -> MemberOut:
     return rendered(await accounts.get_member(current_scope, db, member_id), MemberOut)
 
 
-@route("PATCH", "/api/members/{member_id:int}", tag="members", also=[409])
+@route("PATCH", "/api/members/{member_id:int}", reach="account", tag="members", also=[409])
 async def update_member(
     current_scope: CurrentScope, db: OpenDb, member_id: FromPath[int], data: JSONBody[MemberUpdate]
 ) -> MemberOut:
@@ -114,12 +114,12 @@ async def update_member(
     return rendered(member, MemberOut)
 
 
-@route("DELETE", "/api/members/{member_id:int}", 204, tag="members", also=[409])
+@route("DELETE", "/api/members/{member_id:int}", 204, reach="account", tag="members", also=[409])
 async def delete_member(current_scope: CurrentScope, db: OpenDb, member_id: FromPath[int]) -> None:
     await accounts.delete_member(current_scope, db, member_id)
 
 
-@route("GET", "/api/tokens", tag="tokens")
+@route("GET", "/api/tokens", reach="project", tag="tokens")
 async def list_tokens(
     current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[TokenOut]:
@@ -127,7 +127,7 @@ async def list_tokens(
     return rendered_page(page, TokenOut)
 
 
-@route("POST", "/api/tokens", 201, tag="tokens", viewers=True, secret=True)
+@route("POST", "/api/tokens", 201, reach="project", tag="tokens", viewers=True, secret=True)
 async def create_token(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[TokenCreate]
 ) -> Response[TokenCreated]:
@@ -138,18 +138,18 @@ async def create_token(
     return created(content, f"/api/tokens/{new.token.id}")
 
 
-@route("GET", "/api/tokens/{token_id:int}", tag="tokens")
+@route("GET", "/api/tokens/{token_id:int}", reach="project", tag="tokens")
 async def get_token(current_scope: CurrentScope, db: OpenDb, token_id: FromPath[int]) -> TokenOut:
     return rendered(await accounts.get_token(current_scope, db, token_id), TokenOut)
 
 
-@route("PATCH", "/api/tokens/{token_id:int}", tag="tokens", viewers=True)
+@route("PATCH", "/api/tokens/{token_id:int}", reach="project", tag="tokens", viewers=True)
 async def update_token(
     current_scope: CurrentScope, db: OpenDb, token_id: FromPath[int], data: JSONBody[TokenUpdate]
 ) -> TokenOut:
     return rendered(await accounts.update_token(current_scope, db, token_id, data), TokenOut)
 
 
-@route("DELETE", "/api/tokens/{token_id:int}", 204, tag="tokens", viewers=True)
+@route("DELETE", "/api/tokens/{token_id:int}", 204, reach="project", tag="tokens", viewers=True)
 async def revoke_token(current_scope: CurrentScope, db: OpenDb, token_id: FromPath[int]) -> None:
     await accounts.revoke_token(current_scope, db, token_id)

@@ -9,7 +9,7 @@ from app.schemas.base import MAX_BIGINT
 from app.schemas.feed import FeedPage
 
 
-@route("GET", "/api/feed", tag="feed")
+@route("GET", "/api/feed", reach="project", tag="feed")
 async def list_feed_events(
     current_scope: CurrentScope,
     db: OpenDb,

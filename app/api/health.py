@@ -10,13 +10,13 @@ class Health(Output):
     status: str
 
 
-@route("GET", "/health/live", tag="health", public=True, security=[{}])
+@route("GET", "/health/live", tag="health", reach="public", security=[{}])
 async def health_live() -> Health:
     """The process answers; it does not ask the database."""
     return Health(status="ok")
 
 
-@route("GET", "/health/ready", tag="health", public=True, security=[{}])
+@route("GET", "/health/ready", tag="health", reach="public", security=[{}])
 async def health_ready(request: Request[Any, Any, Any]) -> Health:
     """The database answers, and its schema is the one this version needs."""
     await request.app.state.database.require_revision(request.app.state.revision)

@@ -41,6 +41,7 @@ EventBatch = Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_leng
     "POST",
     "/api/hooks/{agent:str}",
     204,
+    reach="project",
     tag="hooks",
     hot=True,
     nul_allowed_in="*",
@@ -68,6 +69,7 @@ async def ingest_hook_event(
 @route(
     "POST",
     "/api/hooks/{agent:str}/import",
+    reach="project",
     tag="hooks",
     hot=True,
     nul_allowed_in="*",

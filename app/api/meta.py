@@ -35,7 +35,7 @@ class Meta(Output):
     limits: Limits
 
 
-@route("GET", "/api/meta", tag="meta")
+@route("GET", "/api/meta", reach="project", tag="meta")
 async def get_meta(request: Request[Any, Any, Any]) -> Meta:
     """The version and the limits of this server."""
     settings: Settings = request.app.state.settings

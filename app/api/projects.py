@@ -21,7 +21,7 @@ from app.schemas.projects import (
 from app.schemas.rendering import rendered, rendered_page
 
 
-@route("GET", "/api/projects", tag="projects")
+@route("GET", "/api/projects", reach="project", tag="projects")
 async def list_projects(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -35,7 +35,7 @@ async def list_projects(
     return rendered_page(page, ProjectOut)
 
 
-@route("POST", "/api/projects", 201, tag="projects")
+@route("POST", "/api/projects", 201, reach="account", tag="projects")
 async def create_project(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[ProjectCreate]
 ) -> Response[ProjectOut]:
@@ -43,14 +43,14 @@ async def create_project(
     return created(rendered(project, ProjectOut), f"/api/projects/{project.id}")
 
 
-@route("GET", "/api/projects/{project_id:int}", tag="projects")
+@route("GET", "/api/projects/{project_id:int}", reach="project", tag="projects")
 async def get_project(
     current_scope: CurrentScope, db: OpenDb, project_id: FromPath[int]
 ) -> ProjectOut:
     return rendered(await projects.get_project(current_scope, db, project_id), ProjectOut)
 
 
-@route("PATCH", "/api/projects/{project_id:int}", tag="projects", also=[409])
+@route("PATCH", "/api/projects/{project_id:int}", reach="project", tag="projects", also=[409])
 async def update_project(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -61,7 +61,7 @@ async def update_project(
     return rendered(project, ProjectOut)
 
 
-@route("DELETE", "/api/projects/{project_id:int}", 204, tag="projects")
+@route("DELETE", "/api/projects/{project_id:int}", 204, reach="project", tag="projects")
 async def delete_project(
     current_scope: CurrentScope, db: OpenDb, project_id: FromPath[int]
 ) -> None:
@@ -76,7 +76,7 @@ _FILTERS = query_filters(
 )
 
 
-@route("GET", "/api/components", tag="components", dependencies=_FILTERS)
+@route("GET", "/api/components", reach="project", tag="components", dependencies=_FILTERS)
 async def list_components(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -88,7 +88,7 @@ async def list_components(
     return rendered_page(page, ComponentOut)
 
 
-@route("POST", "/api/components", 201, tag="components")
+@route("POST", "/api/components", 201, reach="project", tag="components")
 async def create_component(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[ComponentCreate]
 ) -> Response[ComponentOut]:
@@ -96,14 +96,14 @@ async def create_component(
     return created(rendered(component, ComponentOut), f"/api/components/{component.id}")
 
 
-@route("GET", "/api/components/{component_id:int}", tag="components")
+@route("GET", "/api/components/{component_id:int}", reach="project", tag="components")
 async def get_component(
     current_scope: CurrentScope, db: OpenDb, component_id: FromPath[int]
 ) -> ComponentOut:
     return rendered(await projects.get_component(current_scope, db, component_id), ComponentOut)
 
 
-@route("PATCH", "/api/components/{component_id:int}", tag="components", also=[409])
+@route("PATCH", "/api/components/{component_id:int}", reach="project", tag="components", also=[409])
 async def update_component(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -114,7 +114,7 @@ async def update_component(
     return rendered(component, ComponentOut)
 
 
-@route("DELETE", "/api/components/{component_id:int}", 204, tag="components")
+@route("DELETE", "/api/components/{component_id:int}", 204, reach="project", tag="components")
 async def delete_component(
     current_scope: CurrentScope, db: OpenDb, component_id: FromPath[int]
 ) -> None:

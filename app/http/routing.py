@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -51,6 +51,7 @@ _DECORATORS: dict[str, Any] = {
     "PATCH": patch,
     "DELETE": delete,
 }
+Reach = Literal["public", "account", "project"]
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -60,13 +61,22 @@ def route(
     status: int = 200,
     *,
     tag: str,
+    reach: Reach,
     also: Sequence[int] = (),
     **options: Any,
 ) -> Callable[[Callable[..., Any]], HTTPRouteHandler]:
     """Declares a route, named as its function. `also` lists the other successful statuses, and 409
-    and 502 where a route has them; any POST has a 409, since its Idempotency-Key may be in use."""
+    and 502 where a route has them; any POST has a 409, since its Idempotency-Key may be in use.
+
+    An `account` route shows or changes what no single project owns: a token made for one project
+    is refused there. A `project` route shows such a token its own project's rows alone. A `public`
+    route needs no token.
+    """
+    options["reach"] = reach
+    if reach == "public":
+        options["public"] = True
     statuses = {401, 403, 404, 422, 429, 503}
-    headers = [] if options.get("public") else ["X-Project"]
+    headers = [] if reach == "public" else ["X-Project"]
     if method in _WITH_BODY:
         statuses |= {400, 413, 415}
     if method != "GET" and (method != "POST" or "{" in path):  # a new resource has no version yet

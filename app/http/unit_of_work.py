@@ -125,8 +125,12 @@ class UnitOfWork(ASGIMiddleware):
         _require_possible_ids(scope["path_params"])
         _refuse_nul(scope["query_string"])
         reads = scope["method"] in _READS
-        if not reads and not opt.get("viewers"):
-            current_scope.require_write()
+        if not reads:
+            current_scope.require_change()
+            if not opt.get("viewers"):
+                current_scope.require_write()
+        if opt.get("reach") != "project" and scope["method"] != "OPTIONS":
+            current_scope.require_whole_account()
         new_unit = partial(
             Unit,
             self.database,

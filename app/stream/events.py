@@ -34,6 +34,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     tags=["feed"],
     summary="Follow the feed",
     stream=True,
+    reach="project",
 )
 async def stream_feed_events(
     request: Request[Any, Any, Any],

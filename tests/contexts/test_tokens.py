@@ -1,6 +1,7 @@
 """What a token lets its holder do, and for how long."""
 
 import asyncio
+import datetime
 from typing import Any
 
 from app.contexts import accounts
@@ -104,7 +105,7 @@ async def test_a_token_for_one_project_touches_nothing_of_the_account(world: Wor
 async def test_a_token_never_makes_a_stronger_one(world: World) -> None:
     body: dict[str, Any] = {"name": "more", "scopes": ["admin"]}
     for role, scopes, allowed in (
-        ("owner", ["read"], {"read"}),
+        ("owner", ["read"], set()),
         ("owner", ["write"], {"read", "write"}),
         ("viewer", ["admin"], {"read"}),
         ("editor", ["admin"], {"read", "write"}),
@@ -114,3 +115,19 @@ async def test_a_token_never_makes_a_stronger_one(world: World) -> None:
         for wanted in ("read", "write", "admin"):
             response = await client.post("/api/tokens", json={**body, "scopes": [wanted]})
             assert (response.status_code == 201) == (wanted in allowed), (role, scopes, wanted)
+
+
+async def test_new_account_needs_a_token_that_could_have_made_its_first_one(world: World) -> None:
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)
+    for fields in (
+        {"scopes": ["write"]},
+        {"scopes": ["admin"], "expires_at": soon},
+        {"scopes": ["write"], "expires_at": soon},
+        {"scopes": ["admin"], "project_id": world.project_id},
+    ):
+        client = world.client(await world.token_for("owner", **fields))
+        body = {"name": "Out", "slug": "out-of-it"}
+        refused = await client.post("/api/accounts", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden"), fields
+        detail = refused.json()["detail"]
+        assert "admin" in detail or "one project" in detail

@@ -14,7 +14,7 @@ from app.schemas.rendering import rendered, rendered_page
 _PATH = "/api/instances/{instance_id:str}/checkpoints"
 
 
-@route("POST", _PATH, 201, tag="checkpoints", also=[200])
+@route("POST", _PATH, 201, reach="project", tag="checkpoints", also=[200])
 async def create_checkpoint(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -27,7 +27,7 @@ async def create_checkpoint(
     return created(checkpoint, location, 201 if made.created else 200)
 
 
-@route("GET", _PATH, tag="checkpoints")
+@route("GET", _PATH, reach="project", tag="checkpoints")
 async def list_checkpoints(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -42,7 +42,7 @@ async def list_checkpoints(
     return rendered_page(page, CheckpointOut)
 
 
-@route("GET", f"{_PATH}/latest", tag="checkpoints")
+@route("GET", f"{_PATH}/latest", reach="project", tag="checkpoints")
 async def get_latest_checkpoint(
     current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> CheckpointOut:
@@ -50,7 +50,7 @@ async def get_latest_checkpoint(
     return rendered(checkpoint, CheckpointOut)
 
 
-@route("GET", f"{_PATH}/{{checkpoint_id:uuid}}", tag="checkpoints")
+@route("GET", f"{_PATH}/{{checkpoint_id:uuid}}", reach="project", tag="checkpoints")
 async def get_checkpoint(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -61,7 +61,7 @@ async def get_checkpoint(
     return rendered(checkpoint, CheckpointOut)
 
 
-@route("POST", f"{_PATH}/{{checkpoint_id:uuid}}/restore", tag="checkpoints")
+@route("POST", f"{_PATH}/{{checkpoint_id:uuid}}/restore", reach="project", tag="checkpoints")
 async def restore_checkpoint(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -72,7 +72,7 @@ async def restore_checkpoint(
     return await continuity.restore_checkpoint(current_scope, db, instance_id, checkpoint_id)
 
 
-@route("GET", "/api/checkpoints", tag="checkpoints")
+@route("GET", "/api/checkpoints", reach="project", tag="checkpoints")
 async def search_checkpoints(
     current_scope: CurrentScope,
     db: OpenDb,

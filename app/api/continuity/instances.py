@@ -39,7 +39,7 @@ _FILTERS = query_filters(
 )
 
 
-@route("GET", "/api/instances", tag="instances", dependencies=_FILTERS)
+@route("GET", "/api/instances", reach="project", tag="instances", dependencies=_FILTERS)
 async def list_instances(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -52,7 +52,7 @@ async def list_instances(
     return rendered_page(page, InstanceOut)
 
 
-@route("POST", "/api/instances", 201, tag="instances", also=[200])
+@route("POST", "/api/instances", 201, reach="project", tag="instances", also=[200])
 async def register_instance(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[InstanceRegister]
 ) -> Response[InstanceOut]:
@@ -63,7 +63,7 @@ async def register_instance(
     return created(instance, location, 201 if registered.created else 200)
 
 
-@route("GET", "/api/instances/{instance_id:str}", tag="instances", also=[409])
+@route("GET", "/api/instances/{instance_id:str}", reach="project", tag="instances", also=[409])
 async def find_instance(
     current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> InstanceOut:
@@ -72,14 +72,14 @@ async def find_instance(
     return rendered(await continuity.find_instance(current_scope, db, instance_id), InstanceOut)
 
 
-@route("DELETE", "/api/instances/{instance_id:str}", 204, tag="instances")
+@route("DELETE", "/api/instances/{instance_id:str}", 204, reach="project", tag="instances")
 async def delete_instance(
     current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> None:
     await continuity.delete_instance(current_scope, db, instance_id)
 
 
-@route("POST", "/api/instances/{instance_id:str}/heartbeat", tag="instances")
+@route("POST", "/api/instances/{instance_id:str}/heartbeat", reach="project", tag="instances")
 async def record_instance_heartbeat(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -95,14 +95,14 @@ async def record_instance_heartbeat(
     return HeartbeatOut(**fields, checkpoint_advised=advised)
 
 
-@route("POST", "/api/instances/{instance_id:str}/close", tag="instances")
+@route("POST", "/api/instances/{instance_id:str}/close", reach="project", tag="instances")
 async def close_instance(
     current_scope: CurrentScope, db: OpenDb, instance_id: FromPath[str]
 ) -> InstanceOut:
     return rendered(await continuity.close_instance(current_scope, db, instance_id), InstanceOut)
 
 
-@route("GET", "/api/instances/{instance_id:str}/replay", tag="instances")
+@route("GET", "/api/instances/{instance_id:str}/replay", reach="project", tag="instances")
 async def replay_instance_events(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -115,7 +115,7 @@ async def replay_instance_events(
     )
 
 
-@route("GET", "/api/instances/{instance_id:str}/timeline", tag="instances")
+@route("GET", "/api/instances/{instance_id:str}/timeline", reach="project", tag="instances")
 async def list_instance_timeline(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -128,7 +128,7 @@ async def list_instance_timeline(
     return await continuity.list_instance_timeline(current_scope, db, instance_id, request)
 
 
-@route("POST", "/api/instances/resume", tag="instances")
+@route("POST", "/api/instances/resume", reach="project", tag="instances")
 async def resume_instance(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[ResumeInput | None] = None
 ) -> Resumed:
@@ -137,13 +137,13 @@ async def resume_instance(
     return await continuity.resume_instance(current_scope, db, hint)
 
 
-@route("GET", "/api/continuity/settings", tag="instances")
+@route("GET", "/api/continuity/settings", reach="account", tag="instances")
 async def get_continuity_settings(current_scope: CurrentScope, db: OpenDb) -> ContinuitySettingsOut:
     settings = await continuity.get_continuity_settings(current_scope, db)
     return rendered(settings, ContinuitySettingsOut)
 
 
-@route("PATCH", "/api/continuity/settings", tag="instances")
+@route("PATCH", "/api/continuity/settings", reach="account", tag="instances")
 async def update_continuity_settings(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[ContinuitySettingsUpdate]
 ) -> ContinuitySettingsOut:

@@ -23,7 +23,7 @@ from app.schemas.continuity import (
 from app.schemas.rendering import rendered, rendered_page
 
 
-@route("GET", "/api/instances/event-types", tag="events")
+@route("GET", "/api/instances/event-types", reach="project", tag="events")
 async def list_instance_event_types() -> Page[EventTypeOut]:
     return Page(continuity.EVENT_TYPES, None)
 
@@ -47,7 +47,14 @@ _COMMAND_FILTERS = query_filters(
 )
 
 
-@route("POST", "/api/instances/{instance_id:str}/events", 201, tag="events", also=[200])
+@route(
+    "POST",
+    "/api/instances/{instance_id:str}/events",
+    201,
+    reach="project",
+    tag="events",
+    also=[200],
+)
 async def emit_instance_events(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -63,7 +70,13 @@ async def emit_instance_events(
     return created(content, location, 201 if emitted.new else 200)
 
 
-@route("GET", "/api/instances/{instance_id:str}/events", tag="events", dependencies=_EVENT_FILTERS)
+@route(
+    "GET",
+    "/api/instances/{instance_id:str}/events",
+    reach="project",
+    tag="events",
+    dependencies=_EVENT_FILTERS,
+)
 async def list_instance_events(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -78,7 +91,7 @@ async def list_instance_events(
     return rendered_page(page, EventOut)
 
 
-@route("GET", "/api/events", tag="events", dependencies=_EVENT_FILTERS)
+@route("GET", "/api/events", reach="project", tag="events", dependencies=_EVENT_FILTERS)
 async def search_instance_events(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -93,7 +106,7 @@ async def search_instance_events(
     return rendered_page(page, EventOut)
 
 
-@route("POST", "/api/instances/{instance_id:str}/commands", 201, tag="commands")
+@route("POST", "/api/instances/{instance_id:str}/commands", 201, reach="project", tag="commands")
 async def log_instance_commands(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -111,6 +124,7 @@ async def log_instance_commands(
 @route(
     "GET",
     "/api/instances/{instance_id:str}/commands",
+    reach="project",
     tag="commands",
     dependencies=_COMMAND_FILTERS,
 )
@@ -129,7 +143,7 @@ async def list_instance_commands(
     return rendered_page(page, LoggedCommandOut)
 
 
-@route("GET", "/api/commands", tag="commands", dependencies=_COMMAND_FILTERS)
+@route("GET", "/api/commands", reach="project", tag="commands", dependencies=_COMMAND_FILTERS)
 async def search_instance_commands(
     current_scope: CurrentScope,
     db: OpenDb,

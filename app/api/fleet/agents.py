@@ -37,7 +37,7 @@ _FILTERS = query_filters(
 )
 
 
-@route("GET", "/api/agents", tag="fleet", dependencies=_FILTERS)
+@route("GET", "/api/agents", reach="project", tag="fleet", dependencies=_FILTERS)
 async def list_agents(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -49,7 +49,7 @@ async def list_agents(
     return await fleet.list_agents(current_scope, db, PageRequest(limit, cursor), filters)
 
 
-@route("PUT", _ONE, tag="fleet", also=[201, 409])
+@route("PUT", _ONE, reach="project", tag="fleet", also=[201, 409])
 async def register_agent(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -64,14 +64,14 @@ async def register_agent(
     return created(registered.agent, location("/api/agents", agent_session_id), status)
 
 
-@route("GET", _ONE, tag="fleet")
+@route("GET", _ONE, reach="project", tag="fleet")
 async def get_agent(
     current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str]
 ) -> AgentOut:
     return await fleet.get_agent(current_scope, db, agent_session_id)
 
 
-@route("POST", f"{_ONE}/heartbeat", tag="fleet")
+@route("POST", f"{_ONE}/heartbeat", reach="project", tag="fleet")
 async def record_agent_heartbeat(
     current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str]
 ) -> HeartbeatResult:
@@ -80,7 +80,7 @@ async def record_agent_heartbeat(
     return await fleet.record_agent_heartbeat(current_scope, db, agent_session_id)
 
 
-@route("POST", "/api/agents/heartbeats", tag="fleet")
+@route("POST", "/api/agents/heartbeats", reach="project", tag="fleet")
 async def record_agent_heartbeats(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[AgentHeartbeats]
 ) -> Page[HeartbeatResult]:
@@ -89,7 +89,7 @@ async def record_agent_heartbeats(
     return Page(results, None)
 
 
-@route("POST", f"{_ONE}/release", tag="fleet")
+@route("POST", f"{_ONE}/release", reach="project", tag="fleet")
 async def release_claim(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -102,7 +102,7 @@ async def release_claim(
     return await fleet.get_agent(current_scope, db, agent_session_id)
 
 
-@route("POST", f"{_ONE}/end", tag="fleet")
+@route("POST", f"{_ONE}/end", reach="project", tag="fleet")
 async def end_agent(
     current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str]
 ) -> AgentOut:
@@ -111,19 +111,19 @@ async def end_agent(
     return await fleet.get_agent(current_scope, db, agent_session_id)
 
 
-@route("POST", f"{_ONE}/move", tag="fleet")
+@route("POST", f"{_ONE}/move", reach="project", tag="fleet")
 async def move_agent(
     current_scope: CurrentScope, db: OpenDb, agent_session_id: FromPath[str], data: JSONBody[Move]
 ) -> AgentOut:
     return await fleet.move_agent(current_scope, db, agent_session_id, data.project_id)
 
 
-@route("GET", "/api/fleet/settings", tag="fleet")
+@route("GET", "/api/fleet/settings", reach="account", tag="fleet")
 async def get_fleet_settings(current_scope: CurrentScope, db: OpenDb) -> FleetSettingsOut:
     return rendered(await fleet.get_fleet_settings(current_scope, db), FleetSettingsOut)
 
 
-@route("PATCH", "/api/fleet/settings", tag="fleet")
+@route("PATCH", "/api/fleet/settings", reach="account", tag="fleet")
 async def update_fleet_settings(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[FleetSettingsUpdate]
 ) -> FleetSettingsOut:

@@ -38,7 +38,7 @@ _CONFLICT_FILTERS = query_filters(
 )
 
 
-@route("GET", "/api/claims", tag="fleet", dependencies=_CLAIM_FILTERS)
+@route("GET", "/api/claims", reach="project", tag="fleet", dependencies=_CLAIM_FILTERS)
 async def list_claims(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -51,13 +51,15 @@ async def list_claims(
     return rendered_page(page, ClaimOut)
 
 
-@route("GET", "/api/claims/{claim_id:int}", tag="fleet")
+@route("GET", "/api/claims/{claim_id:int}", reach="project", tag="fleet")
 async def get_claim(current_scope: CurrentScope, db: OpenDb, claim_id: FromPath[int]) -> ClaimOut:
     """Lets a holder check its fencing token before it does anything irreversible."""
     return rendered(await fleet.get_claim(current_scope, db, claim_id), ClaimOut)
 
 
-@route("GET", "/api/work-item-conflicts", tag="fleet", dependencies=_CONFLICT_FILTERS)
+@route(
+    "GET", "/api/work-item-conflicts", reach="project", tag="fleet", dependencies=_CONFLICT_FILTERS
+)
 async def list_work_item_conflicts(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -71,7 +73,7 @@ async def list_work_item_conflicts(
     return rendered_page(page, WorkItemConflictOut)
 
 
-@route("POST", "/api/work-item-conflicts", 201, tag="fleet", also=[200])
+@route("POST", "/api/work-item-conflicts", 201, reach="project", tag="fleet", also=[200])
 async def create_work_item_conflict(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[WorkItemConflictCreate]
 ) -> Response[WorkItemConflictOut]:
@@ -82,7 +84,7 @@ async def create_work_item_conflict(
     return created(conflict, location, 201 if reported.created else 200)
 
 
-@route("GET", _CONFLICT, tag="fleet")
+@route("GET", _CONFLICT, reach="project", tag="fleet")
 async def get_work_item_conflict(
     current_scope: CurrentScope, db: OpenDb, conflict_id: FromPath[int]
 ) -> WorkItemConflictOut:
@@ -90,7 +92,7 @@ async def get_work_item_conflict(
     return rendered(conflict, WorkItemConflictOut)
 
 
-@route("POST", f"{_CONFLICT}/resolve", tag="fleet")
+@route("POST", f"{_CONFLICT}/resolve", reach="project", tag="fleet")
 async def resolve_work_item_conflict(
     current_scope: CurrentScope,
     db: OpenDb,

@@ -42,7 +42,7 @@ _FILTERS = query_filters(
 )
 
 
-@route("GET", "/api/work-items", tag="fleet", dependencies=_FILTERS)
+@route("GET", "/api/work-items", reach="project", tag="fleet", dependencies=_FILTERS)
 async def list_work_items(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -55,7 +55,7 @@ async def list_work_items(
     return await fleet.list_work_items(current_scope, db, PageRequest(limit, cursor), filters)
 
 
-@route("POST", "/api/work-items", 201, tag="fleet")
+@route("POST", "/api/work-items", 201, reach="project", tag="fleet")
 async def create_work_item(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[WorkItemCreate]
 ) -> Response[WorkItemOut]:
@@ -63,7 +63,7 @@ async def create_work_item(
     return created(item, location("/api/work-items", item.key))
 
 
-@route("POST", "/api/work-items/claim-next", tag="fleet")
+@route("POST", "/api/work-items/claim-next", reach="project", tag="fleet")
 async def claim_next_work_item(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[NextClaim]
 ) -> Response[Granted | None]:
@@ -73,14 +73,14 @@ async def claim_next_work_item(
     return Answer(granted, status_code=204 if granted is None else 200)
 
 
-@route("GET", _ONE, tag="fleet")
+@route("GET", _ONE, reach="project", tag="fleet")
 async def get_work_item(
     current_scope: CurrentScope, db: OpenDb, work_item_key: FromPath[str]
 ) -> WorkItemOut:
     return await fleet.get_work_item(current_scope, db, work_item_key)
 
 
-@route("PATCH", _ONE, tag="fleet")
+@route("PATCH", _ONE, reach="project", tag="fleet")
 async def update_work_item(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -90,7 +90,7 @@ async def update_work_item(
     return await fleet.update_work_item(current_scope, db, work_item_key, data)
 
 
-@route("DELETE", _ONE, 204, tag="fleet", also=[409])
+@route("DELETE", _ONE, 204, reach="project", tag="fleet", also=[409])
 async def delete_work_item(
     current_scope: CurrentScope, db: OpenDb, work_item_key: FromPath[str]
 ) -> None:
@@ -98,7 +98,7 @@ async def delete_work_item(
     await fleet.delete_work_item(current_scope, db, work_item_key)
 
 
-@route("GET", f"{_ONE}/can-claim", tag="fleet")
+@route("GET", f"{_ONE}/can-claim", reach="project", tag="fleet")
 async def can_claim_work_item(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -111,7 +111,7 @@ async def can_claim_work_item(
     return await fleet.can_claim_work_item(current_scope, db, work_item_key, session_id)
 
 
-@route("POST", f"{_ONE}/claim", tag="fleet")
+@route("POST", f"{_ONE}/claim", reach="project", tag="fleet")
 async def claim_work_item(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -122,7 +122,7 @@ async def claim_work_item(
     return await fleet.claim_work_item(current_scope, db, work_item_key, data)
 
 
-@route("POST", f"{_ONE}/complete", tag="fleet")
+@route("POST", f"{_ONE}/complete", reach="project", tag="fleet")
 async def complete_work_item(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -134,14 +134,14 @@ async def complete_work_item(
     return await fleet.complete_work_item(current_scope, db, work_item_key, token)
 
 
-@route("POST", f"{_ONE}/move", tag="fleet")
+@route("POST", f"{_ONE}/move", reach="project", tag="fleet")
 async def move_work_item(
     current_scope: CurrentScope, db: OpenDb, work_item_key: FromPath[str], data: JSONBody[Move]
 ) -> WorkItemOut:
     return await fleet.move_work_item(current_scope, db, work_item_key, data.project_id)
 
 
-@route("GET", "/api/tracks", tag="fleet")
+@route("GET", "/api/tracks", reach="project", tag="fleet")
 async def list_tracks(current_scope: CurrentScope, db: OpenDb) -> Page[TrackOut]:
     """Returns all four tracks."""
     return Page(await fleet.list_tracks(current_scope, db), None)

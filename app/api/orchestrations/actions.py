@@ -29,7 +29,7 @@ _ACTIONS = "/api/orchestrations/{orchestration_id:uuid}/actions"
 _ACTION = f"{_ACTIONS}/{{action_id:uuid}}"
 
 
-@route("GET", _ACTIONS, tag="orchestrations")
+@route("GET", _ACTIONS, reach="project", tag="orchestrations")
 async def list_actions(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -46,7 +46,7 @@ async def list_actions(
     return rendered_page(page, ActionSummary)
 
 
-@route("POST", _ACTIONS, 201, tag="orchestrations")
+@route("POST", _ACTIONS, 201, reach="project", tag="orchestrations")
 async def create_action(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -59,7 +59,7 @@ async def create_action(
     return created(rendered(action, ActionOut), location)
 
 
-@route("POST", f"{_ACTIONS}/claim-next", tag="orchestrations")
+@route("POST", f"{_ACTIONS}/claim-next", reach="project", tag="orchestrations")
 async def claim_next_action(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -76,7 +76,7 @@ async def claim_next_action(
     return Answer(rendered(action, ActionOut), status_code=200)
 
 
-@route("GET", _ACTION, tag="orchestrations")
+@route("GET", _ACTION, reach="project", tag="orchestrations")
 async def get_action(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -87,7 +87,7 @@ async def get_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/complete", tag="orchestrations")
+@route("POST", f"{_ACTION}/complete", reach="project", tag="orchestrations")
 async def complete_action(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -101,7 +101,7 @@ async def complete_action(
     return rendered(action, ActionOut)
 
 
-@route("POST", f"{_ACTION}/fail", tag="orchestrations")
+@route("POST", f"{_ACTION}/fail", reach="project", tag="orchestrations")
 async def fail_action(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -132,7 +132,7 @@ def _verb(
 
     handler.__name__ = change.__name__
     verb = change.__name__.partition("_")[0]
-    return route("POST", f"{_ACTION}/{verb}", tag="orchestrations")(handler)
+    return route("POST", f"{_ACTION}/{verb}", reach="project", tag="orchestrations")(handler)
 
 
 VERBS = [

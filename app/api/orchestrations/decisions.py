@@ -11,7 +11,7 @@ from app.schemas.orchestrations import DecisionApprove, DecisionOut, DecisionRej
 from app.schemas.rendering import rendered, rendered_page
 
 
-@route("GET", "/api/decisions", tag="decisions")
+@route("GET", "/api/decisions", reach="project", tag="decisions")
 async def list_decisions(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -25,7 +25,9 @@ async def list_decisions(
     return rendered_page(page, DecisionOut)
 
 
-@route("GET", "/api/orchestrations/{orchestration_id:uuid}/decisions", tag="decisions")
+@route(
+    "GET", "/api/orchestrations/{orchestration_id:uuid}/decisions", reach="project", tag="decisions"
+)
 async def list_orchestration_decisions(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -40,7 +42,7 @@ async def list_orchestration_decisions(
     return rendered_page(page, DecisionOut)
 
 
-@route("POST", "/api/decisions/{decision_id:uuid}/approve", tag="decisions")
+@route("POST", "/api/decisions/{decision_id:uuid}/approve", reach="project", tag="decisions")
 async def approve_decision(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -53,7 +55,7 @@ async def approve_decision(
     return rendered(decision, DecisionOut)
 
 
-@route("POST", "/api/decisions/{decision_id:uuid}/reject", tag="decisions")
+@route("POST", "/api/decisions/{decision_id:uuid}/reject", reach="project", tag="decisions")
 async def reject_decision(
     current_scope: CurrentScope,
     db: OpenDb,

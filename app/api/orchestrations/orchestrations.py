@@ -41,7 +41,7 @@ _FILTERS = query_filters(
 )
 
 
-@route("GET", "/api/orchestrations", tag="orchestrations", dependencies=_FILTERS)
+@route("GET", "/api/orchestrations", reach="project", tag="orchestrations", dependencies=_FILTERS)
 async def list_orchestrations(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -56,7 +56,7 @@ async def list_orchestrations(
     return rendered_page(page, OrchestrationSummary)
 
 
-@route("POST", "/api/orchestrations", 201, tag="orchestrations")
+@route("POST", "/api/orchestrations", 201, reach="project", tag="orchestrations")
 async def create_orchestration(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[OrchestrationCreate]
 ) -> Response[OrchestrationOut]:
@@ -65,7 +65,7 @@ async def create_orchestration(
     return created(await _out(current_scope, db, session), location)
 
 
-@route("GET", _ONE, tag="orchestrations")
+@route("GET", _ONE, reach="project", tag="orchestrations")
 async def get_orchestration(
     current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
 ) -> OrchestrationOut:
@@ -73,7 +73,7 @@ async def get_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("PATCH", _ONE, tag="orchestrations", also=[409])
+@route("PATCH", _ONE, reach="project", tag="orchestrations", also=[409])
 async def update_orchestration(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -84,14 +84,14 @@ async def update_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("DELETE", _ONE, 204, tag="orchestrations")
+@route("DELETE", _ONE, 204, reach="project", tag="orchestrations")
 async def delete_orchestration(
     current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID]
 ) -> None:
     await orchestrations.delete_orchestration(current_scope, db, orchestration_id)
 
 
-@route("POST", f"{_ONE}/move", tag="orchestrations")
+@route("POST", f"{_ONE}/move", reach="project", tag="orchestrations")
 async def move_orchestration(
     current_scope: CurrentScope, db: OpenDb, orchestration_id: FromPath[UUID], data: JSONBody[Move]
 ) -> OrchestrationOut:
@@ -112,7 +112,7 @@ def _verb(change: Callable[[Scope, Db, UUID], Awaitable[Orchestration]]) -> HTTP
 
     handler.__name__ = change.__name__
     verb = change.__name__.partition("_")[0]
-    return route("POST", f"{_ONE}/{verb}", tag="orchestrations")(handler)
+    return route("POST", f"{_ONE}/{verb}", reach="project", tag="orchestrations")(handler)
 
 
 VERBS = [
@@ -123,7 +123,7 @@ VERBS = [
 ]
 
 
-@route("POST", f"{_ONE}/fail", tag="orchestrations")
+@route("POST", f"{_ONE}/fail", reach="project", tag="orchestrations")
 async def fail_orchestration(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -134,7 +134,7 @@ async def fail_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("POST", f"{_ONE}/cancel", tag="orchestrations")
+@route("POST", f"{_ONE}/cancel", reach="project", tag="orchestrations")
 async def cancel_orchestration(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -146,7 +146,7 @@ async def cancel_orchestration(
     return await _out(current_scope, db, session)
 
 
-@route("PUT", f"{_ONE}/agents/{{agent_id:str}}", tag="orchestrations", also=[409])
+@route("PUT", f"{_ONE}/agents/{{agent_id:str}}", reach="project", tag="orchestrations", also=[409])
 async def add_orchestration_agent(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -160,7 +160,14 @@ async def add_orchestration_agent(
     return await _out(current_scope, db, session)
 
 
-@route("DELETE", f"{_ONE}/agents/{{agent_id:str}}", 204, tag="orchestrations", also=[409])
+@route(
+    "DELETE",
+    f"{_ONE}/agents/{{agent_id:str}}",
+    204,
+    reach="project",
+    tag="orchestrations",
+    also=[409],
+)
 async def remove_orchestration_agent(
     current_scope: CurrentScope,
     db: OpenDb,

@@ -17,7 +17,7 @@ from app.schemas.runs import (
 )
 
 
-@route("GET", "/api/devices", tag="runs")
+@route("GET", "/api/devices", reach="project", tag="runs")
 async def list_devices(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -29,7 +29,7 @@ async def list_devices(
     return rendered_page(page, DeviceOut)
 
 
-@route("POST", "/api/devices", 201, tag="runs")
+@route("POST", "/api/devices", 201, reach="project", tag="runs")
 async def create_device(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[DeviceCreate]
 ) -> Response[DeviceOut]:
@@ -37,27 +37,27 @@ async def create_device(
     return created(rendered(device, DeviceOut), location("/api/devices", device.device_id))
 
 
-@route("GET", "/api/devices/{device_id:str}", tag="runs")
+@route("GET", "/api/devices/{device_id:str}", reach="project", tag="runs")
 async def get_device(
     current_scope: CurrentScope, db: OpenDb, device_id: FromPath[str]
 ) -> DeviceOut:
     return rendered(await runs.get_device(current_scope, db, device_id), DeviceOut)
 
 
-@route("PATCH", "/api/devices/{device_id:str}", tag="runs", also=[409])
+@route("PATCH", "/api/devices/{device_id:str}", reach="project", tag="runs", also=[409])
 async def update_device(
     current_scope: CurrentScope, db: OpenDb, device_id: FromPath[str], data: JSONBody[DeviceUpdate]
 ) -> DeviceOut:
     return rendered(await runs.update_device(current_scope, db, device_id, data), DeviceOut)
 
 
-@route("DELETE", "/api/devices/{device_id:str}", 204, tag="runs", also=[409])
+@route("DELETE", "/api/devices/{device_id:str}", 204, reach="project", tag="runs", also=[409])
 async def delete_device(current_scope: CurrentScope, db: OpenDb, device_id: FromPath[str]) -> None:
     """409 `device_in_use` while a run refers to it."""
     await runs.delete_device(current_scope, db, device_id)
 
 
-@route("POST", "/api/devices/{device_id:str}/move", tag="runs")
+@route("POST", "/api/devices/{device_id:str}/move", reach="project", tag="runs")
 async def move_device(
     current_scope: CurrentScope, db: OpenDb, device_id: FromPath[str], data: JSONBody[Move]
 ) -> DeviceOut:
@@ -65,7 +65,7 @@ async def move_device(
     return rendered(device, DeviceOut)
 
 
-@route("GET", "/api/natures", tag="runs")
+@route("GET", "/api/natures", reach="project", tag="runs")
 async def list_natures(
     current_scope: CurrentScope, db: OpenDb, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[NatureOut]:
@@ -74,7 +74,7 @@ async def list_natures(
     return rendered_page(page, NatureOut)
 
 
-@route("POST", "/api/natures", 201, tag="runs")
+@route("POST", "/api/natures", 201, reach="account", tag="runs")
 async def create_nature(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[NatureCreate]
 ) -> Response[NatureOut]:
@@ -83,21 +83,21 @@ async def create_nature(
     return created(rendered(nature, NatureOut), where)
 
 
-@route("GET", "/api/natures/{nature_id:str}", tag="runs")
+@route("GET", "/api/natures/{nature_id:str}", reach="project", tag="runs")
 async def get_nature(
     current_scope: CurrentScope, db: OpenDb, nature_id: FromPath[str]
 ) -> NatureOut:
     return rendered(await runs.get_nature(current_scope, db, nature_id), NatureOut)
 
 
-@route("PATCH", "/api/natures/{nature_id:str}", tag="runs")
+@route("PATCH", "/api/natures/{nature_id:str}", reach="account", tag="runs")
 async def update_nature(
     current_scope: CurrentScope, db: OpenDb, nature_id: FromPath[str], data: JSONBody[NatureUpdate]
 ) -> NatureOut:
     return rendered(await runs.update_nature(current_scope, db, nature_id, data), NatureOut)
 
 
-@route("DELETE", "/api/natures/{nature_id:str}", 204, tag="runs", also=[409])
+@route("DELETE", "/api/natures/{nature_id:str}", 204, reach="account", tag="runs", also=[409])
 async def delete_nature(current_scope: CurrentScope, db: OpenDb, nature_id: FromPath[str]) -> None:
     """409 `nature_in_use` while a run refers to it."""
     await runs.delete_nature(current_scope, db, nature_id)

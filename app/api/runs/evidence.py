@@ -56,8 +56,8 @@ def _routes(kind: Kind) -> tuple[HTTPRouteHandler, HTTPRouteHandler]:
     path = f"/api/runs/{{run_id:str}}/{slug}"
     options: dict[str, Any] = {"nul_allowed_in": "*"} if kind.prints else {}
     return (
-        route("GET", path, tag="evidence")(list_rows),
-        route("POST", path, 201, tag="evidence", **options)(add_rows),
+        route("GET", path, reach="project", tag="evidence")(list_rows),
+        route("POST", path, 201, reach="project", tag="evidence", **options)(add_rows),
     )
 
 

@@ -29,7 +29,7 @@ _FILTERS = query_filters(
 )
 
 
-@route("GET", "/api/runs", tag="runs", dependencies=_FILTERS)
+@route("GET", "/api/runs", reach="project", tag="runs", dependencies=_FILTERS)
 async def list_runs(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -44,7 +44,7 @@ async def list_runs(
     return Page(rows, page.next_cursor)
 
 
-@route("POST", "/api/runs", 201, tag="runs")
+@route("POST", "/api/runs", 201, reach="project", tag="runs")
 async def create_run(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[RunCreate]
 ) -> Response[RunOut]:
@@ -53,24 +53,24 @@ async def create_run(
     return created(await _out(current_scope, db, run), where)
 
 
-@route("GET", "/api/runs/{run_id:str}", tag="runs")
+@route("GET", "/api/runs/{run_id:str}", reach="project", tag="runs")
 async def get_run(current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str]) -> RunOut:
     return await _out(current_scope, db, await runs.get_run(current_scope, db, run_id))
 
 
-@route("PATCH", "/api/runs/{run_id:str}", tag="runs", also=[409])
+@route("PATCH", "/api/runs/{run_id:str}", reach="project", tag="runs", also=[409])
 async def update_run(
     current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str], data: JSONBody[RunUpdate]
 ) -> RunOut:
     return await _out(current_scope, db, await runs.update_run(current_scope, db, run_id, data))
 
 
-@route("DELETE", "/api/runs/{run_id:str}", 204, tag="runs")
+@route("DELETE", "/api/runs/{run_id:str}", 204, reach="project", tag="runs")
 async def delete_run(current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str]) -> None:
     await runs.delete_run(current_scope, db, run_id)
 
 
-@route("POST", "/api/runs/{run_id:str}/finish", tag="runs")
+@route("POST", "/api/runs/{run_id:str}/finish", reach="project", tag="runs")
 async def finish_run(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -81,7 +81,7 @@ async def finish_run(
     return await _out(current_scope, db, run)
 
 
-@route("POST", "/api/runs/{run_id:str}/move", tag="runs")
+@route("POST", "/api/runs/{run_id:str}/move", reach="project", tag="runs")
 async def move_run(
     current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str], data: JSONBody[Move]
 ) -> RunOut:
@@ -89,13 +89,19 @@ async def move_run(
     return await _out(current_scope, db, run)
 
 
-@route("GET", "/api/runs/{run_id:str}/report.md", tag="runs", media_type="text/markdown")
+@route(
+    "GET",
+    "/api/runs/{run_id:str}/report.md",
+    reach="project",
+    tag="runs",
+    media_type="text/markdown",
+)
 async def render_run(current_scope: CurrentScope, db: OpenDb, run_id: FromPath[str]) -> str:
     """Renders one run as Markdown for a person to read."""
     return await runs.render_run(current_scope, db, run_id)
 
 
-@route("GET", "/api/runs/reports/{name:str}", tag="runs")
+@route("GET", "/api/runs/reports/{name:str}", reach="project", tag="runs")
 async def get_run_report(
     current_scope: CurrentScope,
     db: OpenDb,

@@ -52,7 +52,7 @@ _FILTERS = query_filters(
 )
 
 
-@route("GET", "/api/sessions", tag="sessions", hot=True, dependencies=_FILTERS)
+@route("GET", "/api/sessions", reach="project", tag="sessions", hot=True, dependencies=_FILTERS)
 async def list_sessions(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -68,7 +68,7 @@ async def list_sessions(
     )
 
 
-@route("POST", "/api/sessions", 201, tag="sessions")
+@route("POST", "/api/sessions", 201, reach="project", tag="sessions")
 async def create_session(
     current_scope: CurrentScope, db: OpenDb, data: JSONBody[SessionCreate]
 ) -> Response[SessionOut]:
@@ -76,7 +76,7 @@ async def create_session(
     return created(_with_interactions(session, []), f"/api/sessions/{session.id}")
 
 
-@route("GET", "/api/sessions/{session_id:int}", tag="sessions", hot=True)
+@route("GET", "/api/sessions/{session_id:int}", reach="project", tag="sessions", hot=True)
 async def get_session(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -98,7 +98,7 @@ async def get_session(
     return _with_interactions(session, list(newest[::-1]))
 
 
-@route("PATCH", "/api/sessions/{session_id:int}", tag="sessions")
+@route("PATCH", "/api/sessions/{session_id:int}", reach="project", tag="sessions")
 async def update_session(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -108,28 +108,28 @@ async def update_session(
     return await sessions.update_session(current_scope, db, session_id, data)
 
 
-@route("DELETE", "/api/sessions/{session_id:int}", 204, tag="sessions")
+@route("DELETE", "/api/sessions/{session_id:int}", 204, reach="project", tag="sessions")
 async def delete_session(
     current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> None:
     await sessions.delete_session(current_scope, db, session_id)
 
 
-@route("POST", "/api/sessions/{session_id:int}/complete", tag="sessions")
+@route("POST", "/api/sessions/{session_id:int}/complete", reach="project", tag="sessions")
 async def complete_session(
     current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> SessionSummary:
     return await sessions.complete_session(current_scope, db, session_id)
 
 
-@route("POST", "/api/sessions/{session_id:int}/fail", tag="sessions")
+@route("POST", "/api/sessions/{session_id:int}/fail", reach="project", tag="sessions")
 async def fail_session(
     current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int], data: JSONBody[SessionFail]
 ) -> SessionSummary:
     return await sessions.fail_session(current_scope, db, session_id, data.reason)
 
 
-@route("POST", "/api/sessions/{session_id:int}/cancel", tag="sessions")
+@route("POST", "/api/sessions/{session_id:int}/cancel", reach="project", tag="sessions")
 async def cancel_session(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -140,21 +140,27 @@ async def cancel_session(
     return await sessions.cancel_session(current_scope, db, session_id, reason)
 
 
-@route("POST", "/api/sessions/{session_id:int}/reopen", tag="sessions")
+@route("POST", "/api/sessions/{session_id:int}/reopen", reach="project", tag="sessions")
 async def reopen_session(
     current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int]
 ) -> SessionSummary:
     return await sessions.reopen_session(current_scope, db, session_id)
 
 
-@route("POST", "/api/sessions/{session_id:int}/move", tag="sessions")
+@route("POST", "/api/sessions/{session_id:int}/move", reach="project", tag="sessions")
 async def move_session(
     current_scope: CurrentScope, db: OpenDb, session_id: FromPath[int], data: JSONBody[Move]
 ) -> SessionSummary:
     return await sessions.move_session(current_scope, db, session_id, data.project_id)
 
 
-@route("GET", "/api/sessions/{session_id:int}/interactions", tag="interactions", hot=True)
+@route(
+    "GET",
+    "/api/sessions/{session_id:int}/interactions",
+    reach="project",
+    tag="interactions",
+    hot=True,
+)
 async def list_interactions(
     current_scope: CurrentScope,
     db: OpenDb,
@@ -179,6 +185,7 @@ async def list_interactions(
 @route(
     "GET",
     "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}",
+    reach="project",
     tag="interactions",
     hot=True,
 )
@@ -195,6 +202,7 @@ async def get_interaction(
     "POST",
     "/api/sessions/{session_id:int}/interactions",
     201,
+    reach="project",
     tag="interactions",
     also=[200],
     hot=True,

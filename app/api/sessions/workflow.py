@@ -14,7 +14,7 @@ from app.schemas.rendering import rendered
 from app.schemas.sessions import Interaction, ResultInput, ResultOut, SessionTypeOut
 
 
-@route("GET", "/api/session-types", tag="workflows")
+@route("GET", "/api/session-types", reach="project", tag="workflows")
 async def list_session_types() -> Page[SessionTypeOut]:
     """All types of this server, on one page; `steps` is empty where the agent decides what to
     do."""
@@ -34,6 +34,7 @@ async def list_session_types() -> Page[SessionTypeOut]:
     "POST",
     "/api/sessions/{session_id:int}/next-command",
     201,
+    reach="project",
     tag="workflows",
     also=[200, 502],
     hot=True,
@@ -51,6 +52,7 @@ async def next_session_command(
 @route(
     "POST",
     "/api/sessions/{session_id:int}/interactions/{interaction_id:uuid}/result",
+    reach="project",
     tag="interactions",
     also=[502],
     hot=True,

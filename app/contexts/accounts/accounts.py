@@ -93,9 +93,16 @@ async def get_me(scope: Scope, db: Db) -> Me:
 
 async def create_account(scope: Scope, db: Db, data: AccountCreate) -> NewAccount:
     """Makes the user its owner and gives them a token, since no other token acts in the new
-    account."""
+    account.
+
+    Raises Forbidden unless the token of the request has the scope `admin`, no expiry and no
+    project, for the token of the new account has.
+    """
     scope.require_write()
     scope.require_whole_account()
+    own = await one(db, scope.select(ApiToken).where(ApiToken.id == scope.token_id))
+    if "admin" not in own.scopes or own.expires_at is not None:
+        raise Forbidden("A new account needs a token of scope `admin` without expiry.")
     user = await db.session.get_one(User, scope.user_id)
     return await _open_account(db, user, data)
 

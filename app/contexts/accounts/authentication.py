@@ -44,6 +44,7 @@ class Identity(msgspec.Struct, frozen=True):
     role: Role
     token_project_id: int | None
     active_project_id: int | None
+    may_write: bool
     valid_until: float
     """On the monotonic clock; after it the database is asked again."""
 
@@ -107,6 +108,7 @@ class Authenticator:
             role=narrowed(Role(row["role"]), row["scopes"]),
             token_project_id=row["project_id"],
             active_project_id=row["active_project_id"],
+            may_write=not {"write", "admin"}.isdisjoint(row["scopes"]),
             valid_until=asked_at + min(valid_for, self._cache_seconds),
         )
 
@@ -131,6 +133,7 @@ class Authenticator:
             strict=strict,
             token_id=identity.token_id,
             token_project_id=identity.token_project_id,
+            may_write=identity.may_write,
         )
 
     async def _find_project(self, identity: Identity, project: str) -> int:
