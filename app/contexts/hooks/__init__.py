@@ -113,7 +113,7 @@ async def import_hook_events(scope: Scope, db: Db, agent: str, events: Sequence[
     stored = 0
     for seen in observations:
         if await observe(scope, db, seen, live=False) is not None:
-            stored += len(seen.steps)
+            stored += sum(isinstance(step, Step) for step in seen.steps)
     return stored
 
 
